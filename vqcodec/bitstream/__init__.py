@@ -1,0 +1,1 @@
+"""The file: constants, header, packets, container (FORMAT.md). Standard library only."""

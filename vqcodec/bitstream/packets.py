@@ -1,0 +1,222 @@
+"""One packet: what all packets of a file repeat (`Header`), its own index and checksum, its payload.
+
+FORMAT.md sections 3 to 5. Every packet can be decoded when all other bytes of the file are lost.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from vqcodec.bitstream.layout import (
+    CHECKSUM_BYTES,
+    CODINGS,
+    FORMAT_VERSION,
+    MAX_SIDE,
+    PACKET_HEAD_BYTES,
+    PACKET_LAYOUTS,
+    PREFIX_BYTES,
+    STRIDE,
+    TIERS,
+)
+from vqcodec.errors import FormatError, TruncatedError, VersionError
+
+_PREFIX = struct.Struct(">BBHHH")
+_CODING_OF_ID = {number: name for name, number in CODINGS.items()}
+_LAYOUT_OF_COUNT = {count: number for number, (count, _) in enumerate(PACKET_LAYOUTS)}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What every packet of a file says.
+
+    Attributes:
+        tier: 1 to 9.
+        coding: "fixed" or "table".
+        n_packets: packets of the file, one of the counts in `PACKET_LAYOUTS`.
+        weights_id: first two bytes of the model pack's digest, big-endian.
+        width: of the image in pixels, 1 to 65535.
+        height: of the image in pixels, 1 to 65535.
+
+    Raises:
+        ValueError: a field is outside its range.
+    """
+
+    tier: int
+    coding: str
+    n_packets: int
+    weights_id: int
+    width: int
+    height: int
+
+    def __post_init__(self) -> None:
+        """Refuse fields that the format cannot carry."""
+        if self.tier not in TIERS:
+            raise ValueError(f"tier {self.tier} is not one of {min(TIERS)} to {max(TIERS)}")
+        if self.coding not in CODINGS:
+            raise ValueError(f"coding '{self.coding}' is not one of {', '.join(CODINGS)}")
+        if self.n_packets not in _LAYOUT_OF_COUNT:
+            counts = ", ".join(str(count) for count in _LAYOUT_OF_COUNT)
+            raise ValueError(f"{self.n_packets} packets: the format has {counts}")
+        if not 0 <= self.weights_id <= 0xFFFF:
+            raise ValueError(f"weights id {self.weights_id} does not fit 16 bits")
+        if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
+            raise ValueError(f"size {self.width}x{self.height} is not within 1 to {MAX_SIDE}")
+
+    @property
+    def codebook_size(self) -> int:
+        """Codewords of the tier's codebook."""
+        return TIERS[self.tier]
+
+    @property
+    def map_height(self) -> int:
+        """Rows of the index map."""
+        return -(-self.height // STRIDE)
+
+    @property
+    def map_width(self) -> int:
+        """Columns of the index map."""
+        return -(-self.width // STRIDE)
+
+    @property
+    def row_step(self) -> int:
+        """Step s of the dealing rule, see `PACKET_LAYOUTS`."""
+        return PACKET_LAYOUTS[_LAYOUT_OF_COUNT[self.n_packets]][1]
+
+    def num_indices(self, index: int) -> int:
+        """Count the positions of the index map that travel in packet `index`."""
+        full_turns, rest = divmod(self.map_width, self.n_packets)
+        total = 0
+        # Rows repeat with period P, so the work is bounded by P and not by the image.
+        for row in range(min(self.n_packets, self.map_height)):
+            rows_alike = -(-(self.map_height - row) // self.n_packets)
+            first_column = (index - self.row_step * row) % self.n_packets
+            total += rows_alike * (full_turns + (first_column < rest))
+        return total
+
+    def write(self) -> bytes:
+        """Return the prefix, 8 bytes."""
+        return _PREFIX.pack(
+            FORMAT_VERSION << 4 | self.tier,
+            CODINGS[self.coding] << 4 | _LAYOUT_OF_COUNT[self.n_packets],
+            self.weights_id,
+            self.width,
+            self.height,
+        )
+
+    @classmethod
+    def parse(cls, prefix: bytes, offset: int) -> Header:
+        """Read a prefix.
+
+        Args:
+            prefix: 8 bytes.
+            offset: where they stand in the file, for messages.
+
+        Raises:
+            TruncatedError: fewer than 8 bytes are left.
+            VersionError: another format version, or a coding of a later one.
+            FormatError: a reserved tier, or a width or height of 0.
+        """
+        if len(prefix) < PREFIX_BYTES:
+            raise TruncatedError(
+                f"the file ends at byte {offset + len(prefix)}, inside its header; get it again",
+                offset=offset + len(prefix),
+            )
+        first, second, weights_id, width, height = _PREFIX.unpack(prefix)
+        version, tier = first >> 4, first & 15
+        coding_id, layout = second >> 4, second & 15
+        if version != FORMAT_VERSION:
+            raise VersionError(
+                f"format version {version} at byte {offset}: this program reads version {FORMAT_VERSION}; "
+                "update vqcodec, or get the file again if it should be readable",
+                offset=offset,
+                field="version",
+                expected=FORMAT_VERSION,
+                found=version,
+            )
+        if tier not in TIERS:
+            raise FormatError(
+                f"tier {tier} at byte {offset} is reserved; update vqcodec, or get the file again",
+                offset=offset,
+                field="tier",
+                found=tier,
+            )
+        if coding_id not in _CODING_OF_ID:
+            raise VersionError(
+                f"coding mode {coding_id} at byte {offset + 1} is unknown to this program; update vqcodec, "
+                "or get the file again",
+                offset=offset + 1,
+                field="coding",
+                found=coding_id,
+            )
+        if width == 0 or height == 0:
+            raise FormatError(
+                f"size {width}x{height} at byte {offset + 4} is not an image's; get the file again",
+                offset=offset + 4,
+                field="width" if width == 0 else "height",
+                found=0,
+            )
+        return cls(tier, _CODING_OF_ID[coding_id], PACKET_LAYOUTS[layout][0], weights_id, width, height)
+
+
+@dataclass(frozen=True)
+class Packet:
+    """One packet as it stands in a file.
+
+    Attributes:
+        index: its number, 0 to 255; not yet checked against the header.
+        offset: of its first byte in the file.
+        payload: what the coder wrote.
+        stored_checksum: as the packet says.
+        checksum: of its bytes as they are.
+    """
+
+    index: int
+    offset: int
+    payload: bytes
+    stored_checksum: int
+    checksum: int
+
+    @property
+    def is_intact(self) -> bool:
+        """Whether the stored checksum is that of the bytes."""
+        return self.checksum == self.stored_checksum
+
+    @property
+    def size_bytes(self) -> int:
+        """Whole size, head and payload."""
+        return PACKET_HEAD_BYTES + len(self.payload)
+
+
+def checksum(prefix: bytes, index: int, payload: bytes) -> int:
+    """Return the low 24 bits of CRC-32 (as in zlib and PNG) over prefix, index and payload."""
+    return zlib.crc32(payload, zlib.crc32(bytes([index]), zlib.crc32(prefix))) & 0xFFFFFF
+
+
+def write_packet(header: Header, index: int, payload: bytes) -> bytes:
+    """Return one packet: prefix, index, checksum, payload."""
+    prefix = header.write()
+    check = checksum(prefix, index, payload).to_bytes(CHECKSUM_BYTES, "big")
+    return prefix + bytes([index]) + check + payload
+
+
+def parse_packet(data: bytes, offset: int) -> Packet:
+    """Read one packet that takes all of `data`.
+
+    Args:
+        data: from the prefix to the last byte of the payload.
+        offset: where it stands in the file.
+
+    Raises:
+        TruncatedError: fewer bytes than a packet's head.
+    """
+    if len(data) < PACKET_HEAD_BYTES:
+        raise TruncatedError(
+            f"the file ends at byte {offset + len(data)}, inside a packet's head; get it again",
+            offset=offset + len(data),
+        )
+    prefix, index = data[:PREFIX_BYTES], data[PREFIX_BYTES]
+    payload = data[PACKET_HEAD_BYTES:]
+    stored = int.from_bytes(data[PREFIX_BYTES + 1 : PACKET_HEAD_BYTES], "big")
+    return Packet(index, offset, payload, stored, checksum(prefix, index, payload))

@@ -1,0 +1,31 @@
+"""Registered model packs: weights id -> name and digest (FORMAT.md section 10). Ids are given once, for ever."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+
+class RegisteredPack(NamedTuple):
+    """A released model pack."""
+
+    name: str
+    digest: str
+    """sha256 of its weights.safetensors, hex."""
+
+
+REGISTERED_PACKS: Final[dict[int, RegisteredPack]] = {}
+
+
+def describe_weights(weights_id: int) -> str:
+    """Say which pack a weights id stands for, as far as this version knows.
+
+    Args:
+        weights_id: the id in a file's header, 0 to 65535.
+
+    Returns:
+        For people: name, id and digest of a registered pack, or the id alone.
+    """
+    known = REGISTERED_PACKS.get(weights_id)
+    if known is None:
+        return f"model pack with weights id {weights_id:04x} (not a released one that this version knows)"
+    return f"model pack '{known.name}' (weights id {weights_id:04x}, sha256 {known.digest})"

@@ -1,0 +1,141 @@
+"""The main path: pixels to a file and back. The only room that sees both halves of the house.
+
+encode: pad to the stride, networks to an index map, coding mode, packets, file. decode: the same backwards.
+torch is loaded with the networks, after everything that can fail without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcodec.bitstream import container
+from vqcodec.bitstream.layout import CODINGS, MAX_PIXELS, MAX_SIDE
+from vqcodec.bitstream.packets import Header
+from vqcodec.errors import ImageError, LimitError
+from vqcodec.packs import store
+from vqcodec.payload import decode_index_map, encode_index_map
+from vqcodec.pixels import frame
+
+if TYPE_CHECKING:
+    from vqcodec.nets.load import Nets
+
+Progress = Callable[[int, int], None]
+
+
+@lru_cache(maxsize=2)
+def _nets(path: Path, digest: str, device: str, threads: int | None) -> Nets:
+    """Load a pack's networks; the last two are kept, so that many images cost one loading."""
+    from vqcodec.nets.load import load
+
+    del digest  # part of the key: a pack that changed on disk is loaded anew
+    return load(store.load(path), device=device, threads=threads)
+
+
+def encode(
+    pixels: NDArray[np.uint8],
+    *,
+    tier: int | None = None,
+    model: str | Path | None = None,
+    coding: str = "auto",
+    n_packets: int = 1,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> bytes:
+    """Encode an image.
+
+    Args:
+        pixels: (H, W, 3) uint8 sRGB, 1 to 65535 a side.
+        tier: 1 to 9, from the smallest file to the best picture; None takes the pack's default.
+        model: a pack's name or folder; None takes the embedded default.
+        coding: "fixed", "table", or "auto" for the smaller of the two.
+        n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn apart.
+        device: "auto", "cpu" or "cuda[:N]".
+        threads: for the networks; None leaves torch's choice.
+        progress: called with (tiles done, tiles in all).
+
+    Returns:
+        The `.vqc` file.
+
+    Raises:
+        ValueError: an argument is outside its range.
+        ImageError: a side is longer than the format can say.
+        ModelError: the pack is missing or broken.
+        BackendError: torch or the device is missing, or memory ran out.
+
+    Example:
+        >>> import numpy as np, vqcodec
+        >>> data = vqcodec.encode(np.zeros((48, 64, 3), np.uint8), tier=1)
+        >>> vqcodec.decode(data).shape
+        (48, 64, 3)
+    """
+    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError("pixels must be an (H, W, 3) array of uint8")
+    height, width = pixels.shape[:2]
+    if not (height and width):
+        raise ValueError("an image has at least one pixel")
+    if max(height, width) > MAX_SIDE:
+        raise ImageError(f"{width}x{height} pixels: the format's sides end at {MAX_SIDE}; scale the image down")
+    if coding not in ("auto", *CODINGS):
+        raise ValueError(f"coding '{coding}' is not one of auto, {', '.join(CODINGS)}")
+    pack = store.find(model)
+    tier = pack.manifest.default_tier if tier is None else tier
+    headers = [
+        Header(tier, mode, n_packets, pack.weights_id, width, height)
+        for mode in (CODINGS if coding == "auto" else (coding,))
+    ]
+    frequencies = pack.frequencies(tier)
+    nets = _nets(pack.path, pack.digest, device, threads)
+    indices = nets.to_indices(frame.pad(pixels, pack.manifest.stride), tier, progress)
+    files = (container.write(header, encode_index_map(indices, header, frequencies)) for header in headers)
+    return min(files, key=len)
+
+
+def decode(
+    data: bytes,
+    *,
+    model: str | Path | None = None,
+    max_pixels: int = MAX_PIXELS,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> NDArray[np.uint8]:
+    """Decode a file.
+
+    Args:
+        data: the whole file.
+        model: a pack's name or folder to insist on; None finds the one that the file names.
+        max_pixels: refuse larger pictures, before memory is taken.
+        device: "auto", "cpu" or "cuda[:N]".
+        threads: for the networks; None leaves torch's choice.
+        progress: called with (tiles done, tiles in all).
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+
+    Raises:
+        FormatError: the bytes are wrong or damaged.
+        LimitError: the picture is larger than `max_pixels`.
+        ModelError: the pack that the file was made with is not at hand.
+        BackendError: torch or the device is missing, or memory ran out.
+    """
+    parsed = container.parse(data)
+    header = parsed.header
+    payloads = parsed.payloads()
+    if header.width * header.height > max_pixels:
+        raise LimitError(
+            f"{header.width}x{header.height} is more than {max_pixels:,} pixels; raise the limit with --max-pixels "
+            "if you trust the file",
+            expected=max_pixels,
+            found=header.width * header.height,
+        )
+    pack = store.find_by_id(header.weights_id, model)
+    indices = decode_index_map(payloads, header, pack.frequencies(header.tier))
+    nets = _nets(pack.path, pack.digest, device, threads)
+    return frame.crop(nets.to_pixels(indices, header.tier, progress), header.height, header.width)

@@ -1,0 +1,1 @@
+"""Model packs: manifest, search, digests and the tiers' frequency tables. No torch."""

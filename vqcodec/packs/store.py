@@ -1,0 +1,199 @@
+"""Find model packs: by folder, by name, or by the weights id of a file.
+
+Search order for a name: the folders in VQCODEC_MODELS (separated as in PATH), then the packs that come with
+vqcodec. A pack is known by the sha256 of its weights; a file carries the first two bytes of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcodec.bitstream.registry import describe_weights
+from vqcodec.errors import ModelMismatchError, ModelNotFoundError, PackError
+from vqcodec.packs import tables
+from vqcodec.packs.manifest import MANIFEST_NAME, Manifest, read_manifest
+
+DEFAULT_MODEL: Final = "photo-1"
+WEIGHTS_NAME: Final = "weights.safetensors"
+_PACKAGE = Path(__file__).resolve().parents[1]
+_EMBEDDED = (_PACKAGE / "_models", _PACKAGE.parent / "models")  # in the wheel; in a source checkout
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A model pack on disk; its manifest has been checked, its weights have not been read."""
+
+    path: Path
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        """Name by which `--model` finds it."""
+        return self.manifest.name
+
+    @property
+    def digest(self) -> str:
+        """sha256 of the weights, hex, as the manifest says; `check` compares it."""
+        return self.manifest.weights_sha256
+
+    @property
+    def weights_id(self) -> int:
+        """What a file's header carries: the digest's first two bytes, big-endian."""
+        return int(self.digest[:4], 16)
+
+    @property
+    def weights_path(self) -> Path:
+        """The weights file."""
+        return self.path / WEIGHTS_NAME
+
+    def check(self) -> None:
+        """Compare size and sha256 of the weights with the manifest.
+
+        Raises:
+            PackError: missing, unreadable, or not the weights that the manifest names.
+        """
+        self._checked  # noqa: B018  (computed once, raises)
+
+    @cached_property
+    def _checked(self) -> bool:
+        try:
+            size = self.weights_path.stat().st_size
+            if size != self.manifest.weights_size_bytes:
+                raise PackError(
+                    f"{self.weights_path}: {size:,} bytes, the manifest says {self.manifest.weights_size_bytes:,}; "
+                    "get the pack again",
+                    path=self.weights_path,
+                )
+            with self.weights_path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise PackError(f"{self.weights_path}: {error.strerror or error}; get the pack again") from error
+        if digest != self.digest:
+            raise PackError(
+                f"{self.weights_path}: sha256 {digest[:16]}..., the manifest says {self.digest[:16]}...; "
+                "get the pack again",
+                expected=self.digest,
+                found=digest,
+            )
+        return True
+
+    def frequencies(self, tier: int) -> NDArray[np.uint16]:
+        """Read a tier's frequency table.
+
+        Returns:
+            (K,) table that sums to 2**16, every entry at least 1.
+
+        Raises:
+            ModelMismatchError: the pack has no such tier.
+            PackError: the weights are not those of the manifest, or hold no such table.
+        """
+        sizes = {entry.tier: entry.codebook_size for entry in self.manifest.tiers}
+        if tier not in sizes:
+            raise ModelMismatchError(
+                f"model pack '{self.name}' has no tier {tier}; it has {', '.join(str(t) for t in sizes)}"
+            )
+        self.check()
+        return tables.read_frequencies(self.weights_path, tier, sizes[tier])
+
+
+def search_folders() -> list[Path]:
+    """List the folders in which packs are looked for, first wins."""
+    named = [Path(part) for part in os.environ.get("VQCODEC_MODELS", "").split(os.pathsep) if part]
+    return [*named, *_EMBEDDED]
+
+
+def _pack_folders() -> Iterator[Path]:
+    for root in search_folders():
+        if root.is_dir():
+            yield from sorted(path for path in root.iterdir() if (path / MANIFEST_NAME).is_file())
+
+
+def load(folder: Path) -> Pack:
+    """Open the pack in a folder.
+
+    Raises:
+        PackError: its manifest is missing or wrong.
+    """
+    return Pack(folder, read_manifest(folder))
+
+
+def available() -> list[Pack]:
+    """List every pack that can be found, in search order; of one name only the first, broken ones left out."""
+    packs: dict[str, Pack] = {}
+    for folder in _pack_folders():
+        try:
+            pack = load(folder)
+        except PackError:
+            continue
+        packs.setdefault(pack.name, pack)
+    return list(packs.values())
+
+
+def find(name_or_dir: str | Path | None = None) -> Pack:
+    """Find a pack by name or folder.
+
+    Args:
+        name_or_dir: a folder that holds a manifest, a pack's name, or None for the embedded default.
+
+    Raises:
+        ModelNotFoundError: there is none.
+        PackError: it is there and its manifest is wrong.
+    """
+    wanted = DEFAULT_MODEL if name_or_dir is None else str(name_or_dir)
+    if name_or_dir is not None and (Path(wanted) / MANIFEST_NAME).is_file():
+        return load(Path(wanted))
+    if not wanted or wanted != os.path.basename(wanted):
+        raise ModelNotFoundError(f"{wanted or 'an empty name'}: no model pack there (a folder with {MANIFEST_NAME})")
+    for folder in _pack_folders():
+        if folder.name == wanted:
+            return load(folder)
+    by_name = {pack.name: pack for pack in available()}
+    if wanted in by_name:
+        return by_name[wanted]
+    known = ", ".join(by_name) or "none"
+    raise ModelNotFoundError(
+        f"model pack '{wanted}' not found; known: {known}. Give its folder, or set VQCODEC_MODELS"
+    )
+
+
+def find_by_id(weights_id: int, model: str | Path | None = None) -> Pack:
+    """Find the pack that a file was made with.
+
+    Args:
+        weights_id: from the file's header.
+        model: a pack's name or folder to insist on; None searches all.
+
+    Raises:
+        ModelMismatchError: `model` is not that pack.
+        ModelNotFoundError: no pack at hand is.
+        PackError: two packs at hand have this id.
+    """
+    if model is not None:
+        pack = find(model)
+        if pack.weights_id != weights_id:
+            raise ModelMismatchError(
+                f"needs {describe_weights(weights_id)}; '{pack.name}' has weights id {pack.weights_id:04x} "
+                f"(sha256 {pack.digest}). Give the right pack with --model",
+                expected=weights_id,
+                found=pack.weights_id,
+            )
+        return pack
+    matches = {pack.digest: pack for pack in available() if pack.weights_id == weights_id}
+    if not matches:
+        raise ModelNotFoundError(
+            f"needs {describe_weights(weights_id)}; found none. Give its folder with --model, or set VQCODEC_MODELS",
+            expected=weights_id,
+        )
+    if len(matches) > 1:
+        names = ", ".join(f"'{pack.name}'" for pack in matches.values())
+        raise PackError(f"model packs {names} share the weights id {weights_id:04x}; choose one with --model")
+    return next(iter(matches.values()))
