@@ -1,8 +1,9 @@
 """vqcodec: photos in 0.5 to 2 kB.
 
-Read the house along the pipeline: `pixels` (image files) - `nets` (pixels to index map and back) - `payload`
-with `indices` and `entropy` (index map to coded bytes) - `bitstream` (packets and the file) - `codec` (the
-whole journey). `packs` finds the model, `inspection` and `verification` look at files without torch.
+Read the house along the pipeline: `pixels` (image files) - `nets` (pixels to index map and back) -
+`payload` with `indices` and `entropy` (index map to coded bytes) - `bitstream` (packets and the
+file) - `codec` (the whole journey). `packs` finds the model, `inspection` and `verification` look
+at files without torch.
 
     >>> import vqcodec
     >>> data = vqcodec.encode(pixels, tier=8)      # (H, W, 3) uint8 -> bytes     # doctest: +SKIP
@@ -34,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name's room when it is first asked for, so that `import vqcodec` stays light."""
+    """Import a public name's room when it is first asked for: `import vqcodec` stays light."""
     if name == "__version__":
         from importlib.metadata import version
 

@@ -1,7 +1,7 @@
 """The main path: pixels to a file and back. The only room that sees both halves of the house.
 
-encode: pad to the stride, networks to an index map, coding mode, packets, file. decode: the same backwards.
-torch is loaded with the networks, after everything that can fail without it.
+encode: pad to the stride, networks to an index map, coding mode, packets, file. decode: the same
+backwards. torch is loaded with the networks, after everything that can fail without it.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ def encode(
         tier: 1 to 9, from the smallest file to the best picture; None takes the pack's default.
         model: a pack's name or folder; None takes the embedded default.
         coding: "fixed", "table", or "auto" for the smaller of the two.
-        n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn apart.
+        n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn
+            apart.
         device: "auto", "cpu" or "cuda[:N]".
         threads: for the networks; None leaves torch's choice.
         progress: called with (tiles done, tiles in all).
@@ -75,13 +76,20 @@ def encode(
         >>> vqcodec.decode(data).shape
         (48, 64, 3)
     """
-    if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+    if (
+        not isinstance(pixels, np.ndarray)
+        or pixels.dtype != np.uint8
+        or pixels.ndim != 3
+        or pixels.shape[2] != 3
+    ):
         raise ValueError("pixels must be an (H, W, 3) array of uint8")
     height, width = pixels.shape[:2]
     if not (height and width):
         raise ValueError("an image has at least one pixel")
     if max(height, width) > MAX_SIDE:
-        raise ImageError(f"{width}x{height} pixels: the format's sides end at {MAX_SIDE}; scale the image down")
+        raise ImageError(
+            f"{width}x{height} pixels: the format's sides end at {MAX_SIDE}; scale the image down"
+        )
     if coding not in ("auto", *CODINGS):
         raise ValueError(f"coding '{coding}' is not one of auto, {', '.join(CODINGS)}")
     pack = store.find(model)
@@ -93,7 +101,10 @@ def encode(
     frequencies = pack.frequencies(tier)
     nets = _nets(pack.path, pack.digest, device, threads)
     indices = nets.to_indices(frame.pad(pixels, pack.manifest.stride), tier, progress)
-    files = (container.write(header, encode_index_map(indices, header, frequencies)) for header in headers)
+    files = (
+        container.write(header, encode_index_map(indices, header, frequencies))
+        for header in headers
+    )
     return min(files, key=len)
 
 
@@ -130,8 +141,8 @@ def decode(
     payloads = parsed.payloads()
     if header.width * header.height > max_pixels:
         raise LimitError(
-            f"{header.width}x{header.height} is more than {max_pixels:,} pixels; raise the limit with --max-pixels "
-            "if you trust the file",
+            f"{header.width}x{header.height} is more than {max_pixels:,} pixels; "
+            "raise the limit with --max-pixels if you trust the file",
             expected=max_pixels,
             found=header.width * header.height,
         )

@@ -1,7 +1,8 @@
-"""The exception tree: one class per kind of failure, each with the exit code that the command returns for it.
+"""The exception tree: a class per kind of failure, each with the command's exit code for it.
 
-Everything that the outside world can cause (files, streams, packs, the machine) raises a `VqcError`; a
-programmer's bad argument raises `ValueError` or `TypeError`. A message names place, fact and remedy.
+Everything that the outside world can cause (files, streams, packs, the machine) raises a
+`VqcError`; a programmer's bad argument raises `ValueError` or `TypeError`. A message names place,
+fact and remedy.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ class VqcError(Exception):
 
     Args:
         message: one or two lines with place, fact and remedy; lower case, no blame.
-        **details: fields for programs (`offset`, `field`, `expected`, `found`, `path`, ...), kept as given.
+        **details: fields for programs (`offset`, `field`, `expected`, `found`, `path`, ...), kept
+            as given.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, **details: Any) -> None:
+        """Keep message and details; see the class."""
         super().__init__(message)
         self.message = message
         self.details = details

@@ -14,7 +14,7 @@ from vqcodec.bitstream.registry import REGISTERED_PACKS
 
 @dataclass(frozen=True)
 class PacketInfo:
-    """One packet: its number, place and size in the file, how many indices it carries, whether it is intact."""
+    """One packet: number, place and size in the file, indices carried, whether it is intact."""
 
     index: int
     offset: int
@@ -25,7 +25,7 @@ class PacketInfo:
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What `vqcodec info` tells; sizes in bytes, `bpp` over the whole file and the original's pixels."""
+    """What `vqcodec info` tells; `bpp` counts the whole file over the original's pixels."""
 
     format_version: int
     width_px: int
@@ -55,8 +55,8 @@ def describe(data: bytes) -> StreamInfo:
         data: the whole file.
 
     Returns:
-        Its header's fields and its packets; `header_bytes` is everything but the payloads, `model` the name of
-        the registered pack or None.
+        Its header's fields and its packets; `header_bytes` is everything but the payloads, `model`
+        the name of the registered pack or None.
 
     Raises:
         FormatError: not even a header can be read (subclasses say why).

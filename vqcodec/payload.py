@@ -1,4 +1,7 @@
-"""An index map to one payload per packet, and back: dealing, then coding (FORMAT.md sections 5 to 7)."""
+"""An index map to one payload per packet, and back: dealing, then coding.
+
+FORMAT.md sections 5 to 7.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ _DECODERS: dict[str, Callable[[bytes, int, Frequencies], NDArray[np.int32]]] = {
 }
 
 
-def encode_index_map(indices: NDArray[np.int32], header: Header, frequencies: Frequencies) -> list[bytes]:
+def encode_index_map(
+    indices: NDArray[np.int32], header: Header, frequencies: Frequencies
+) -> list[bytes]:
     """Code an index map in the header's coding mode.
 
     Args:
@@ -38,14 +43,19 @@ def encode_index_map(indices: NDArray[np.int32], header: Header, frequencies: Fr
     Raises:
         ValueError: map, header and table do not belong together.
     """
-    if indices.shape != (header.map_height, header.map_width) or len(frequencies) != header.codebook_size:
+    if (
+        indices.shape != (header.map_height, header.map_width)
+        or len(frequencies) != header.codebook_size
+    ):
         raise ValueError(f"map {indices.shape} and table of {len(frequencies)} do not fit {header}")
     flat = indices.astype(np.int32, copy=False).ravel()
     encode = _ENCODERS[header.coding]
     return [encode(flat[positions], frequencies) for positions in _positions(header)]
 
 
-def decode_index_map(payloads: Sequence[bytes], header: Header, frequencies: Frequencies) -> NDArray[np.int32]:
+def decode_index_map(
+    payloads: Sequence[bytes], header: Header, frequencies: Frequencies
+) -> NDArray[np.int32]:
     """Decode all payloads of a file.
 
     Args:
@@ -67,7 +77,9 @@ def decode_index_map(payloads: Sequence[bytes], header: Header, frequencies: Fre
         try:
             flat[positions] = decode(payload, len(positions), frequencies)
         except FormatError as error:
-            raise type(error)(f"packet {index}: {error.message}; get the file again", **error.details) from error
+            raise type(error)(
+                f"packet {index}: {error.message}; get the file again", **error.details
+            ) from error
     return flat.reshape(header.map_height, header.map_width)
 
 

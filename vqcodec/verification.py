@@ -1,6 +1,7 @@
 """Is a file whole? Structure and checksums, then every payload decoded to indices; no torch.
 
-FORMAT.md section 9 lists what a decoder refuses; this room collects what it finds instead of stopping.
+FORMAT.md section 9 lists what a decoder refuses; this room collects what it finds instead of
+stopping.
 """
 
 from __future__ import annotations
@@ -24,14 +25,16 @@ def verify(data: bytes, *, model: str | Path | None = None) -> list[str]:
         What is wrong, one line each, for people; empty when the file is intact.
 
     Raises:
-        ModelError: the checksums are right but the pack, whose tables the payloads need, is not at hand.
+        ModelError: the checksums are right but the pack, whose tables the payloads need, is not at
+            hand.
     """
     try:
         parsed = container.parse(data)
     except FormatError as error:
         return [error.message]
     findings = [
-        f"packet {number} at byte {packet.offset}: checksum {packet.checksum:06x}, stored {packet.stored_checksum:06x}"
+        f"packet {number} at byte {packet.offset}: checksum {packet.checksum:06x}, "
+        f"stored {packet.stored_checksum:06x}"
         for number, packet in enumerate(parsed.packets)
         if not packet.is_intact
     ]

@@ -1,7 +1,8 @@
-"""The whole file: the magic, then packets that all begin with the same eight bytes (FORMAT.md section 4).
+"""The whole file: the magic, then packets that all begin with the same eight bytes.
 
-Reading is in two steps: `parse` splits any bytes into packets and says which are intact; `Container.payloads`
-insists that the file is whole. A decoder that restores lost packets needs the first step alone.
+Follows FORMAT.md section 4. Reading is in two steps: `parse` splits any bytes into packets and says
+which are intact; `Container.payloads` insists that the file is whole. A decoder that restores lost
+packets needs the first step alone.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Container:
             place = f"packet {number} at byte {packet.offset}"
             if not packet.is_intact:
                 raise ChecksumError(
-                    f"{place}: checksum {packet.checksum:06x}, stored {packet.stored_checksum:06x}; "
-                    "the file is damaged, get it again",
+                    f"{place}: checksum {packet.checksum:06x}, "
+                    f"stored {packet.stored_checksum:06x}; the file is damaged, get it again",
                     offset=packet.offset,
                     expected=packet.stored_checksum,
                     found=packet.checksum,
@@ -52,9 +53,10 @@ class Container:
             found[packet.index] = packet.payload
         if len(found) < self.header.n_packets:
             missing = [str(index) for index in range(self.header.n_packets) if index not in found]
+            named = ", ".join(missing[:8]) + (", ..." if len(missing) > 8 else "")
             raise TruncatedError(
-                f"{len(missing)} of {self.header.n_packets} packets missing ({', '.join(missing[:8])}"
-                f"{', ...' if len(missing) > 8 else ''}); get the file again",
+                f"{len(missing)} of {self.header.n_packets} packets missing ({named}); "
+                "get the file again",
                 field="packets",
             )
         return [found[index] for index in range(self.header.n_packets)]
@@ -71,15 +73,23 @@ def write(header: Header, payloads: Sequence[bytes]) -> bytes:
         The whole file, which `parse` reads back to exactly these payloads.
 
     Raises:
-        ValueError: not `header.n_packets` payloads, or a payload that happens to hold the file's own prefix
-            (one chance in 2**64 per byte), so that its end could not be found; another coding mode or packet
-            count helps.
+        ValueError: not `header.n_packets` payloads, or a payload that happens to hold the file's
+            own prefix (one chance in 2**64 per byte), so that its end could not be found; another
+            coding mode or packet count helps.
     """
     if len(payloads) != header.n_packets:
         raise ValueError(f"{len(payloads)} payloads for {header.n_packets} packets")
-    data = MAGIC + b"".join(write_packet(header, index, payload) for index, payload in enumerate(payloads))
-    if parse(data).payloads() != list(payloads):
-        raise ValueError("a payload holds the prefix of its own file; choose another coding or packet count")
+    data = MAGIC + b"".join(
+        write_packet(header, index, payload) for index, payload in enumerate(payloads)
+    )
+    try:
+        is_found_again = parse(data).payloads() == list(payloads)
+    except FormatError:
+        is_found_again = False
+    if not is_found_again:
+        raise ValueError(
+            "a payload holds the prefix of its own file; choose another coding or packet count"
+        )
     return data
 
 
@@ -90,7 +100,8 @@ def parse(data: bytes) -> Container:
         data: any bytes.
 
     Returns:
-        Header and packets. Checksums are computed, not insisted on; at most `n_packets` packets are read.
+        Header and packets. Checksums are computed, not insisted on; at most `n_packets` packets
+        are read.
 
     Raises:
         NotVqcError: the magic is missing.
@@ -100,7 +111,10 @@ def parse(data: bytes) -> Container:
     """
     if not data.startswith(MAGIC):
         if data and MAGIC.startswith(data):
-            raise TruncatedError(f"the file ends at byte {len(data)}, inside its magic; get it again", offset=len(data))
+            raise TruncatedError(
+                f"the file ends at byte {len(data)}, inside its magic; get it again",
+                offset=len(data),
+            )
         raise NotVqcError("not a .vqc file: it does not begin with the bytes d6 56 51 43", offset=0)
     start = len(MAGIC)
     prefix = data[start : start + PREFIX_BYTES]
@@ -109,7 +123,8 @@ def parse(data: bytes) -> Container:
     while start < len(data):
         if len(packets) == header.n_packets:
             raise FormatError(
-                f"byte {start}: another packet after the {header.n_packets} announced; get the file again",
+                f"byte {start}: another packet after the {header.n_packets} announced; "
+                "get the file again",
                 offset=start,
                 field="packets",
             )

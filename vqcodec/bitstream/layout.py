@@ -53,5 +53,6 @@ PACKET_LAYOUTS: Final[tuple[tuple[int, int], ...]] = (
     (256, 30),
 )
 """Packet layout id -> (number of packets P, row step s): position (row, column) travels in packet
-(column + s * row) mod P. For each P, s is the smallest step for which two positions of one packet lie as
-far apart as this rule allows, so that a lost packet leaves scattered holes with received neighbours."""
+(column + s * row) mod P. For each P, s is the smallest step for which two positions of one packet
+lie as far apart as this rule allows, so that a lost packet leaves scattered holes with received
+neighbours."""

@@ -1,6 +1,7 @@
-"""One packet: what all packets of a file repeat (`Header`), its own index and checksum, its payload.
+"""One packet: the `Header` that all packets of a file repeat, its index, checksum and payload.
 
-FORMAT.md sections 3 to 5. Every packet can be decoded when all other bytes of the file are lost.
+Follows FORMAT.md sections 3 to 5. Every packet can be decoded when all other bytes of the file are
+lost.
 """
 
 from __future__ import annotations
@@ -128,8 +129,8 @@ class Header:
         coding_id, layout = second >> 4, second & 15
         if version != FORMAT_VERSION:
             raise VersionError(
-                f"format version {version} at byte {offset}: this program reads version {FORMAT_VERSION}; "
-                "update vqcodec, or get the file again if it should be readable",
+                f"format version {version} at byte {offset}: this program reads version "
+                f"{FORMAT_VERSION}; update vqcodec, or get the file again if it should be readable",
                 offset=offset,
                 field="version",
                 expected=FORMAT_VERSION,
@@ -144,8 +145,8 @@ class Header:
             )
         if coding_id not in _CODING_OF_ID:
             raise VersionError(
-                f"coding mode {coding_id} at byte {offset + 1} is unknown to this program; update vqcodec, "
-                "or get the file again",
+                f"coding mode {coding_id} at byte {offset + 1} is unknown to this program; "
+                "update vqcodec, or get the file again",
                 offset=offset + 1,
                 field="coding",
                 found=coding_id,
@@ -157,7 +158,9 @@ class Header:
                 field="width" if width == 0 else "height",
                 found=0,
             )
-        return cls(tier, _CODING_OF_ID[coding_id], PACKET_LAYOUTS[layout][0], weights_id, width, height)
+        return cls(
+            tier, _CODING_OF_ID[coding_id], PACKET_LAYOUTS[layout][0], weights_id, width, height
+        )
 
 
 @dataclass(frozen=True)

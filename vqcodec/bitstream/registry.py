@@ -1,4 +1,7 @@
-"""Registered model packs: weights id -> name and digest (FORMAT.md section 10). Ids are given once, for ever."""
+"""Registered model packs: weights id -> name and digest.
+
+FORMAT.md section 10. Ids are given once, for ever.
+"""
 
 from __future__ import annotations
 
@@ -27,5 +30,7 @@ def describe_weights(weights_id: int) -> str:
     """
     known = REGISTERED_PACKS.get(weights_id)
     if known is None:
-        return f"model pack with weights id {weights_id:04x} (not a released one that this version knows)"
+        return (
+            f"the model pack with weights id {weights_id:04x} (no release that this version knows)"
+        )
     return f"model pack '{known.name}' (weights id {weights_id:04x}, sha256 {known.digest})"

@@ -1,1 +1,4 @@
-"""Symbols to bytes and back, exactly: frequency tables, the range coder, fixed-length codes (FORMAT.md section 7)."""
+"""Symbols to bytes and back, exactly: tables, range coder, fixed-length codes.
+
+FORMAT.md sections 6 and 7.
+"""

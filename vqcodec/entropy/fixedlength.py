@@ -7,7 +7,9 @@ from numpy.typing import NDArray
 
 from vqcodec.errors import FormatError, TruncatedError
 
-_CHUNK = 8 * 2**15  # symbols at a time: bounds the bit array; a multiple of 8 keeps chunks on byte borders
+_CHUNK = (
+    8 * 2**15
+)  # symbols at a time: bounds the bit array; a multiple of 8 keeps chunks on byte borders
 
 
 def bits_per_symbol(size: int) -> int:
@@ -34,7 +36,9 @@ def encode(symbols: NDArray[np.int32], size: int) -> bytes:
         raise ValueError(f"symbols must lie in 0 to {size - 1}")
     shifts = np.arange(bits_per_symbol(size) - 1, -1, -1, dtype=np.int32)
     parts = (
-        np.packbits((symbols[start : start + _CHUNK, None] >> shifts & 1).astype(np.uint8)).tobytes()
+        np.packbits(
+            (symbols[start : start + _CHUNK, None] >> shifts & 1).astype(np.uint8)
+        ).tobytes()
         for start in range(0, len(symbols), _CHUNK)
     )
     return b"".join(parts)

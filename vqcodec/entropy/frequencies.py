@@ -1,6 +1,7 @@
 """Counts to integer frequency tables of a fixed sum, and the code length that a table promises.
 
-FORMAT.md section 7.1. Tables are integers from the pack on: no float ever decides how a byte is read.
+FORMAT.md section 7.1. Tables are integers from the pack on: no float ever decides how a byte is
+read.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ def from_counts(counts: ArrayLike) -> NDArray[np.uint16]:
     """Scale counts to a frequency table, by largest remainders.
 
     Args:
-        counts: (K,) how often each word was used, non-negative and finite; 2 <= K <= 2**16 - 1. All zero means
-            uniform.
+        counts: (K,) how often each word was used, non-negative and finite; 2 <= K <= 2**16 - 1.
+            All zero means uniform.
 
     Returns:
         (K,) table; guarantees: sums to 2**16 exactly, every entry is at least 1, deterministic.
@@ -26,17 +27,21 @@ def from_counts(counts: ArrayLike) -> NDArray[np.uint16]:
     """
     wanted = np.asarray(counts, np.float64)
     if wanted.ndim != 1 or not 2 <= len(wanted) < FREQUENCY_SUM:
-        raise ValueError(f"counts of shape {wanted.shape}: need one row of 2 to {FREQUENCY_SUM - 1}")
+        raise ValueError(
+            f"counts of shape {wanted.shape}: need one row of 2 to {FREQUENCY_SUM - 1}"
+        )
     if not np.isfinite(wanted).all() or (wanted < 0).any():
         raise ValueError("counts must be finite and not negative")
     if not wanted.any():
         wanted = np.ones_like(wanted)
+    wanted = wanted / wanted.max()  # tiny counts would overflow the quotient below
     free = FREQUENCY_SUM - len(wanted)
     shares = wanted * (free / wanted.sum())
     table = np.floor(shares).astype(np.int64)
     largest_first = np.argsort(table - shares, kind="stable")
     table[largest_first[: free - int(table.sum())]] += 1
-    return (table + 1).astype(np.uint16)
+    result: NDArray[np.uint16] = (table + 1).astype(np.uint16)
+    return result
 
 
 def check_table(frequencies: NDArray[np.uint16]) -> None:
@@ -46,7 +51,9 @@ def check_table(frequencies: NDArray[np.uint16]) -> None:
         ValueError: wrong dtype or shape, an entry of 0, or another sum than 2**16.
     """
     if frequencies.dtype != np.uint16 or frequencies.ndim != 1 or len(frequencies) < 2:
-        raise ValueError(f"a frequency table is a row of uint16, not {frequencies.dtype} {frequencies.shape}")
+        raise ValueError(
+            f"a frequency table is a row of uint16, not {frequencies.dtype} {frequencies.shape}"
+        )
     if (frequencies == 0).any() or int(frequencies.sum(dtype=np.int64)) != FREQUENCY_SUM:
         raise ValueError("a frequency table has no zero and sums to 65536")
 

@@ -1,9 +1,10 @@
-"""The only door to constriction: symbols and one integer table to bytes and back (FORMAT.md section 7.2).
+"""The only door to constriction: symbols and one integer table to bytes and back.
 
-Range coding after Martin 1979 with a 64-bit state and 32-bit words, as constriction's queue coder has it. Its
-traps are closed here: tables go in as float64 made from integers that sum to 2**16, so that its fixed-point
-conversion is exact integer arithmetic; `perfect=False` always; symbols as int32; words as big-endian bytes of
-which the spare tail is dropped.
+FORMAT.md section 7.2: range coding after Martin 1979 with a 64-bit state and 32-bit words, as
+constriction's queue coder has it. Its traps are closed here: tables go in as float64 made from
+integers that sum to 2**16, so that its fixed-point conversion is exact integer arithmetic;
+`perfect=False` always; symbols as int32; words as big-endian bytes of which the spare tail is
+dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ def _model(frequencies: NDArray[np.uint16]) -> constriction.stream.model.Categor
     return _Categorical(np.ascontiguousarray(frequencies, np.float64), perfect=False)
 
 
-def _decode(payload: bytes, n: int, model: constriction.stream.model.Categorical) -> NDArray[np.int32] | None:
+def _decode(
+    payload: bytes, n: int, model: constriction.stream.model.Categorical
+) -> NDArray[np.int32] | None:
     """Decode with zeros behind the payload; None where no symbol fits."""
     padded = payload + bytes(-len(payload) % _WORD_BYTES)
     words = np.frombuffer(padded, ">u4").astype(np.uint32)
@@ -45,8 +48,8 @@ def encode(symbols: NDArray[np.int32], frequencies: NDArray[np.uint16]) -> bytes
         frequencies: (K,) table that sums to 2**16, no entry 0.
 
     Returns:
-        The payload: the shortest bytes that decode to `symbols`, never ending in a zero byte, at most one byte
-        above the ideal code length plus .02 %.
+        The payload: the shortest bytes that decode to `symbols`, never ending in a zero byte, at
+        most one byte above the ideal code length plus .02 %.
 
     Raises:
         ValueError: a symbol is outside the table, or the table is none (caller's mistake).
@@ -64,7 +67,7 @@ def encode(symbols: NDArray[np.int32], frequencies: NDArray[np.uint16]) -> bytes
     sealed = encoder.get_compressed().astype(">u4").tobytes()
 
     def shortened(size: int) -> bytes | None:
-        """Bytes of that size inside the coder's last interval: the sealed value cut, or that plus one unit."""
+        """Cut the sealed value to that size, or to one unit more, if that still decodes."""
         cut = int.from_bytes(sealed[:size], "big")
         for value in (cut, cut + 1):
             if value < 1 << 8 * size:
@@ -75,7 +78,9 @@ def encode(symbols: NDArray[np.int32], frequencies: NDArray[np.uint16]) -> bytes
         return None
 
     # Whatever fits in n bytes fits in n + 1, so the shortest size is found by bisection.
-    size = bisect.bisect_left(range(len(sealed)), True, key=lambda size: shortened(size) is not None)
+    size = bisect.bisect_left(
+        range(len(sealed)), True, key=lambda size: shortened(size) is not None
+    )
     return shortened(size) or sealed[:size]
 
 
@@ -91,13 +96,17 @@ def decode(payload: bytes, n: int, frequencies: NDArray[np.uint16]) -> NDArray[n
         (n,) symbols in [0, K).
 
     Raises:
-        FormatError: no encoder writes this payload (it ends in a zero byte, is longer than n symbols can need,
-            or leaves the coder's range).
+        FormatError: no encoder writes this payload (it ends in a zero byte, is longer than n
+            symbols can need, or leaves the coder's range).
     """
     model = _model(frequencies)
     if payload.endswith(b"\0") or len(payload) > 3 * n + 1 or (n == 0 and payload):
-        raise FormatError(f"a payload of {len(payload)} bytes for {n} indices is not one that an encoder writes")
+        raise FormatError(
+            f"a payload of {len(payload)} bytes for {n} indices is not one that an encoder writes"
+        )
     symbols = _decode(payload, n, model) if n else np.zeros(0, np.int32)
     if symbols is None:
-        raise FormatError(f"a payload of {len(payload)} bytes for {n} indices leaves the range coder's range")
+        raise FormatError(
+            f"a payload of {len(payload)} bytes for {n} indices leaves the range coder's range"
+        )
     return symbols

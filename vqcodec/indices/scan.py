@@ -1,7 +1,7 @@
 """Which packet carries which position of an index map (FORMAT.md section 5).
 
-Position (row, column) travels in packet (column + step * row) mod P: a lattice, so that one lost packet leaves
-scattered holes whose neighbours were received.
+Position (row, column) travels in packet (column + step * row) mod P: a lattice, so that one lost
+packet leaves scattered holes whose neighbours were received.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ def packet_map(height: int, width: int, n_packets: int, row_step: int) -> NDArra
     return (columns + row_step * rows) % np.int32(n_packets)
 
 
-def packet_positions(height: int, width: int, n_packets: int, row_step: int) -> list[NDArray[np.int64]]:
+def packet_positions(
+    height: int, width: int, n_packets: int, row_step: int
+) -> list[NDArray[np.int64]]:
     """List every packet's positions in coding order.
 
     Returns:
-        For each packet the flat positions row * width + column, ascending (raster order); together they are a
-        permutation of all positions. A packet may have none where the map is small.
+        For each packet the flat positions row * width + column, ascending (raster order); together
+        they are a permutation of all positions. A packet may have none where the map is small.
     """
     packets = packet_map(height, width, n_packets, row_step).ravel()
     order = np.argsort(packets, kind="stable")

@@ -1,4 +1,7 @@
-"""`manifest.toml` of a model pack, read and checked. Everything in it comes from outside and is hostile."""
+"""`manifest.toml` of a model pack, read and checked.
+
+Everything in it comes from outside and is hostile.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,10 @@ class _Table:
         value = self.values.get(key, default)
         if not isinstance(value, kind) or isinstance(value, bool):
             found = "missing" if value is None else f"a {type(value).__name__}"
-            raise PackError(f"{self.place}: '{key}' is {found}, not {_article(kind)}; get the pack again", field=key)
+            raise PackError(
+                f"{self.place}: '{key}' is {found}, not {_article(kind)}; get the pack again",
+                field=key,
+            )
         return value
 
     def table(self, key: str) -> _Table:
@@ -95,20 +101,28 @@ def read_manifest(folder: Path) -> Manifest:
         with path.open("rb") as file:
             raw = file.read(_MAX_BYTES + 1)
         if len(raw) > _MAX_BYTES:
-            raise PackError(f"{path}: larger than {_MAX_BYTES} bytes; get the pack again", path=path)
+            raise PackError(
+                f"{path}: larger than {_MAX_BYTES} bytes; get the pack again", path=path
+            )
         values = tomllib.loads(raw.decode("utf-8"))
     except OSError as error:
         raise PackError(
-            f"{path}: {error.strerror or error}; a model pack is a folder with {MANIFEST_NAME}", path=path
+            f"{path}: {error.strerror or error}; a model pack is a folder with {MANIFEST_NAME}",
+            path=path,
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PackError(f"{path}: not valid TOML ({error}); get the pack again", path=path) from error
+        raise PackError(
+            f"{path}: not valid TOML ({error}); get the pack again", path=path
+        ) from error
     return _checked(_Table(values, str(path)))
 
 
 def _checked(top: _Table) -> Manifest:
     if top.take("schema", int) != SCHEMA:
-        raise PackError(f"{top.place}: schema {top.values['schema']}, this program reads {SCHEMA}; update vqcodec")
+        raise PackError(
+            f"{top.place}: schema {top.values['schema']}, this program reads {SCHEMA}; "
+            "update vqcodec"
+        )
     weights, net = top.table("weights"), top.table("net")
     manifest = Manifest(
         name=top.take("name", str),
@@ -125,7 +139,9 @@ def _checked(top: _Table) -> Manifest:
         quality=top.take("quality", dict, {}),
     )
     if not _NAME.fullmatch(manifest.name):
-        raise PackError(f"{top.place}: '{manifest.name[:70]}' is not a pack's name (letters, digits, . _ -)")
+        raise PackError(
+            f"{top.place}: '{manifest.name[:70]}' is not a pack's name (letters, digits, . _ -)"
+        )
     if not _SHA256.fullmatch(manifest.weights_sha256):
         raise PackError(f"{weights.place}: sha256 is not 64 hexadecimal digits; get the pack again")
     if manifest.stride != STRIDE:
@@ -144,7 +160,9 @@ def _tiers(top: _Table) -> tuple[TierEntry, ...]:
         table = _Table(values, place)
         entry = TierEntry(table.take("tier", int), table.take("codebook_size", int))
         if TIERS.get(entry.tier) != entry.codebook_size:
-            raise PackError(f"{place}: tier {entry.tier} with {entry.codebook_size} words is not in the format")
+            raise PackError(
+                f"{place}: tier {entry.tier} with {entry.codebook_size} words is not in the format"
+            )
         entries.append(entry)
     if not entries or len({entry.tier for entry in entries}) != len(entries):
         raise PackError(f"{top.place}: no tiers, or one twice; get the pack again")

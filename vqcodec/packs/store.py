@@ -1,7 +1,8 @@
 """Find model packs: by folder, by name, or by the weights id of a file.
 
-Search order for a name: the folders in VQCODEC_MODELS (separated as in PATH), then the packs that come with
-vqcodec. A pack is known by the sha256 of its weights; a file carries the first two bytes of it.
+Search order for a name: the folders in VQCODEC_MODELS (separated as in PATH), then the packs that
+come with vqcodec. A pack is known by the sha256 of its weights; a file carries the first two bytes
+of it.
 """
 
 from __future__ import annotations
@@ -69,18 +70,20 @@ class Pack:
             size = self.weights_path.stat().st_size
             if size != self.manifest.weights_size_bytes:
                 raise PackError(
-                    f"{self.weights_path}: {size:,} bytes, the manifest says {self.manifest.weights_size_bytes:,}; "
-                    "get the pack again",
+                    f"{self.weights_path}: {size:,} bytes, the manifest says "
+                    f"{self.manifest.weights_size_bytes:,}; get the pack again",
                     path=self.weights_path,
                 )
             with self.weights_path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
-            raise PackError(f"{self.weights_path}: {error.strerror or error}; get the pack again") from error
+            raise PackError(
+                f"{self.weights_path}: {error.strerror or error}; get the pack again"
+            ) from error
         if digest != self.digest:
             raise PackError(
-                f"{self.weights_path}: sha256 {digest[:16]}..., the manifest says {self.digest[:16]}...; "
-                "get the pack again",
+                f"{self.weights_path}: sha256 {digest[:16]}..., the manifest says "
+                f"{self.digest[:16]}...; get the pack again",
                 expected=self.digest,
                 found=digest,
             )
@@ -99,7 +102,7 @@ class Pack:
         sizes = {entry.tier: entry.codebook_size for entry in self.manifest.tiers}
         if tier not in sizes:
             raise ModelMismatchError(
-                f"model pack '{self.name}' has no tier {tier}; it has {', '.join(str(t) for t in sizes)}"
+                f"model pack '{self.name}' has no tier {tier}; it has {', '.join(map(str, sizes))}"
             )
         self.check()
         return tables.read_frequencies(self.weights_path, tier, sizes[tier])
@@ -127,7 +130,7 @@ def load(folder: Path) -> Pack:
 
 
 def available() -> list[Pack]:
-    """List every pack that can be found, in search order; of one name only the first, broken ones left out."""
+    """List the packs that can be found, in search order; first of a name wins, broken ones go."""
     packs: dict[str, Pack] = {}
     for folder in _pack_folders():
         try:
@@ -142,7 +145,8 @@ def find(name_or_dir: str | Path | None = None) -> Pack:
     """Find a pack by name or folder.
 
     Args:
-        name_or_dir: a folder that holds a manifest, a pack's name, or None for the embedded default.
+        name_or_dir: a folder that holds a manifest, a pack's name, or None for the embedded
+            default.
 
     Raises:
         ModelNotFoundError: there is none.
@@ -152,7 +156,9 @@ def find(name_or_dir: str | Path | None = None) -> Pack:
     if name_or_dir is not None and (Path(wanted) / MANIFEST_NAME).is_file():
         return load(Path(wanted))
     if not wanted or wanted != os.path.basename(wanted):
-        raise ModelNotFoundError(f"{wanted or 'an empty name'}: no model pack there (a folder with {MANIFEST_NAME})")
+        raise ModelNotFoundError(
+            f"{wanted or 'an empty name'}: no model pack there (a folder with {MANIFEST_NAME})"
+        )
     for folder in _pack_folders():
         if folder.name == wanted:
             return load(folder)
@@ -181,8 +187,8 @@ def find_by_id(weights_id: int, model: str | Path | None = None) -> Pack:
         pack = find(model)
         if pack.weights_id != weights_id:
             raise ModelMismatchError(
-                f"needs {describe_weights(weights_id)}; '{pack.name}' has weights id {pack.weights_id:04x} "
-                f"(sha256 {pack.digest}). Give the right pack with --model",
+                f"needs {describe_weights(weights_id)}; '{pack.name}' has weights id "
+                f"{pack.weights_id:04x} (sha256 {pack.digest}). Give the right pack with --model",
                 expected=weights_id,
                 found=pack.weights_id,
             )
@@ -190,10 +196,13 @@ def find_by_id(weights_id: int, model: str | Path | None = None) -> Pack:
     matches = {pack.digest: pack for pack in available() if pack.weights_id == weights_id}
     if not matches:
         raise ModelNotFoundError(
-            f"needs {describe_weights(weights_id)}; found none. Give its folder with --model, or set VQCODEC_MODELS",
+            f"needs {describe_weights(weights_id)}; found none. Give its folder with --model, "
+            "or set VQCODEC_MODELS",
             expected=weights_id,
         )
     if len(matches) > 1:
         names = ", ".join(f"'{pack.name}'" for pack in matches.values())
-        raise PackError(f"model packs {names} share the weights id {weights_id:04x}; choose one with --model")
+        raise PackError(
+            f"model packs {names} share the weights id {weights_id:04x}; choose one with --model"
+        )
     return next(iter(matches.values()))

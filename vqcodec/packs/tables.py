@@ -1,4 +1,7 @@
-"""The tiers' frequency tables in a pack's weights, read without torch and without the rest of the file."""
+"""The tiers' frequency tables in a pack's weights.
+
+Read without torch and without the rest of the file.
+"""
 
 from __future__ import annotations
 
@@ -34,5 +37,7 @@ def read_frequencies(weights: Path, tier: int, codebook_size: int) -> NDArray[np
             raise ValueError(f"shape {table.shape}, expected ({codebook_size},)")
         check_table(table)
     except (OSError, SafetensorError, ValueError) as error:
-        raise PackError(f"{weights}: {key}: {error}; get the pack again", path=weights, field=key) from error
+        raise PackError(
+            f"{weights}: {key}: {error}; get the pack again", path=weights, field=key
+        ) from error
     return table

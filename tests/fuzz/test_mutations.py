@@ -1,0 +1,116 @@
+"""Hostile bytes: only success or a VqcError, in bounded time and memory."""
+
+from __future__ import annotations
+
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vqcodec.bitstream import container
+from vqcodec.bitstream.layout import MAGIC
+from vqcodec.bitstream.packets import Header, write_packet
+from vqcodec.errors import FormatError, VqcError
+from vqcodec.inspection import describe
+from vqcodec.packs import store
+from vqcodec.payload import decode_index_map
+from vqcodec.verification import verify
+
+TINY = Path(__file__).parents[1] / "packs" / "tiny"
+V1 = Path(__file__).parents[1] / "golden" / "v1"
+SMALL = ["one-pixel", "one-pixel-table", "packets-2", "tier9-noise"]
+
+
+@pytest.fixture(scope="module")
+def tables() -> dict[int, np.ndarray]:
+    pack = store.load(TINY)
+    return {entry.tier: pack.frequencies(entry.tier) for entry in pack.manifest.tiers}
+
+
+def read(data: bytes, tables: dict[int, np.ndarray]) -> np.ndarray:
+    parsed = container.parse(data)
+    return decode_index_map(parsed.payloads(), parsed.header, tables[parsed.header.tier])
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_truncation_is_refused(name, tables) -> None:
+    data = (V1 / f"{name}.vqc").read_bytes()
+    for size in range(len(data)):
+        with pytest.raises(FormatError):
+            read(data[:size], tables)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_every_flipped_bit_is_refused(name, tables) -> None:
+    data = (V1 / f"{name}.vqc").read_bytes()
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit >> 3] ^= 1 << (bit & 7)
+        with pytest.raises(FormatError):
+            read(bytes(damaged), tables)
+        assert verify(bytes(damaged), model=TINY) != []
+
+
+def mutate(data: bytes, rng: np.random.Generator) -> bytes:
+    """Flip, cut, insert, repeat or splice, once to four times."""
+    for _ in range(rng.integers(1, 5)):
+        at, kind = int(rng.integers(len(data) + 1)), rng.integers(5)
+        length = int(rng.integers(1, 20))
+        if kind == 0 and at < len(data):
+            data = data[:at] + bytes([data[at] ^ int(rng.integers(1, 256))]) + data[at + 1 :]
+        elif kind == 1:
+            data = data[:at] + data[at + length :]
+        elif kind == 2:
+            data = data[:at] + rng.bytes(length) + data[at:]
+        elif kind == 3:
+            data = data[:at] + data[at : at + length] + data[at:]
+        else:
+            data = data[:at] + data[4:at]
+    return data
+
+
+def test_three_thousand_mutations_give_an_image_or_a_named_error(tables) -> None:
+    rng = np.random.default_rng(20261121)
+    seeds = [path.read_bytes() for path in sorted(V1.glob("*.vqc")) if path.stat().st_size < 2000]
+    for number in range(3000):
+        data = mutate(seeds[number % len(seeds)], rng)
+        try:
+            describe(data)
+            read(data, tables)
+        except VqcError:
+            continue
+        assert data in seeds, "a changed file passed as whole"
+
+
+def test_valid_checksums_over_random_payloads_never_crash(tables) -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(1000):
+        tier, coding = int(rng.integers(1, 10)), ("fixed", "table")[rng.integers(2)]
+        header = Header(tier, coding, 1, 0, int(rng.integers(1, 400)), int(rng.integers(1, 400)))
+        data = MAGIC + write_packet(header, 0, rng.bytes(int(rng.integers(0, 200))))
+        try:
+            indices = read(data, tables)
+        except VqcError:
+            continue
+        assert indices.max() < header.codebook_size
+
+
+def test_a_file_full_of_prefixes_costs_no_more_than_its_packets() -> None:
+    header = Header(1, "fixed", 256, 0, 1, 1)
+    with pytest.raises(FormatError, match="another packet"):
+        container.parse(MAGIC + write_packet(header, 0, b"") * 100_000)
+
+
+def test_a_huge_size_in_a_small_file_takes_no_memory_before_the_limit() -> None:
+    from vqcodec.codec import decode
+    from vqcodec.errors import LimitError
+
+    data = container.write(Header(9, "fixed", 1, 0, 65535, 65535), [b"x"])
+    tracemalloc.start()
+    describe(data)
+    with pytest.raises(LimitError, match="65535x65535"):
+        decode(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20

@@ -1,0 +1,149 @@
+"""Write the golden files of format version 1 that hang on no network: `python -m
+tests.golden.make`.
+
+Valid files: header, coding, layout and map of every kind, with the tables of `tests/packs/tiny`.
+Bad files: what a decoder must refuse, named after the error. A golden of a released version is
+never rewritten: a change shows as a difference in git, and needs a new format version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcodec.bitstream import container
+from vqcodec.bitstream.packets import Header, write_packet
+from vqcodec.packs import store
+from vqcodec.payload import encode_index_map
+
+HERE = Path(__file__).parent
+TINY = HERE.parent / "packs" / "tiny"
+MAGIC = bytes.fromhex("d6565143")
+
+
+def map_digest(indices: NDArray[np.int32]) -> str:
+    """sha256 of an index map as FORMAT.md section 12 has it."""
+    return hashlib.sha256(indices.astype(">u2").tobytes()).hexdigest()
+
+
+def example(header: Header, kind: str) -> NDArray[np.int32]:
+    """A map that looks like a picture's (runs, a few rare words), one word all over, or noise."""
+    size = header.codebook_size
+    shape = (header.map_height, header.map_width)
+    if kind == "constant":
+        return np.full(shape, size - 1, np.int32)
+    rng = np.random.default_rng([header.tier, *shape])
+    noise = rng.integers(size, size=shape)
+    if kind == "noise":
+        return noise.astype(np.int32)
+    rows, columns = np.indices(shape)
+    waves = np.sin(rows / 3) * np.cos(columns / 5) + 1
+    smooth = (waves * (size - 1) / 2).astype(int)
+    return np.where(rng.random(shape) < 0.2, noise, smooth).astype(np.int32)
+
+
+VALID: list[tuple[str, int, str, int, int, int, str]] = [
+    # name, tier, coding, packets, width, height, map
+    ("one-pixel", 1, "fixed", 1, 1, 1, "noise"),
+    ("one-pixel-table", 9, "table", 1, 1, 1, "noise"),
+    ("tier1-picture", 1, "table", 1, 768, 512, "picture"),
+    ("tier5-fixed", 5, "fixed", 1, 333, 77, "noise"),
+    ("tier8-picture", 8, "table", 1, 200, 300, "picture"),
+    ("tier9-noise", 9, "fixed", 1, 160, 96, "noise"),
+    ("constant", 4, "table", 1, 1600, 16, "constant"),
+    ("tall", 2, "fixed", 1, 1, 4000, "noise"),
+    ("packets-2", 1, "table", 2, 70, 40, "picture"),
+    ("packets-6-fixed", 7, "fixed", 6, 250, 130, "noise"),
+    ("packets-20", 4, "table", 20, 768, 512, "picture"),
+    ("packets-256-tiny-map", 3, "table", 256, 50, 90, "picture"),
+]
+
+
+def valid_file(
+    tier: int, coding: str, n_packets: int, width: int, height: int, kind: str
+) -> tuple[bytes, str]:
+    """A file and the digest of its map."""
+    pack = store.load(TINY)
+    header = Header(tier, coding, n_packets, pack.weights_id, width, height)
+    indices = example(header, kind)
+    return container.write(
+        header, encode_index_map(indices, header, pack.frequencies(tier))
+    ), map_digest(indices)
+
+
+def bad_files() -> dict[str, bytes]:
+    """File name -> bytes, the name beginning with the error's class."""
+    pack = store.load(TINY)
+    header = Header(1, "fixed", 1, pack.weights_id, 64, 32)
+    table = Header(1, "table", 1, pack.weights_id, 64, 32)
+    two = Header(1, "fixed", 2, pack.weights_id, 64, 32)
+    payload = bytes([0b00101001, 0b11001011, 0b10111000])
+    good = MAGIC + write_packet(header, 0, payload)
+
+    def with_prefix(change: dict[int, int]) -> bytes:
+        """The good file with bytes of its prefix replaced (the checksum then being wrong, too)."""
+        data = bytearray(good)
+        for offset, value in change.items():
+            data[offset] = value
+        return bytes(data)
+
+    halves = [write_packet(two, index, b"\x29\xc0") for index in (0, 1)]
+    return {
+        "NotVqcError-png": b"\x89PNG\r\n\x1a\n" + bytes(40),
+        "NotVqcError-empty": b"",
+        "NotVqcError-text-transfer": b"?VQC" + good[4:],
+        "TruncatedError-magic": good[:3],
+        "TruncatedError-prefix": good[:9],
+        "TruncatedError-head": good[:14],
+        "TruncatedError-packet-missing": MAGIC + halves[0],
+        "TruncatedError-payload": MAGIC + write_packet(header, 0, payload[:2]),
+        "ChecksumError-cut": good[:-1],
+        "ChecksumError-payload-bit": good[:-1] + bytes([good[-1] ^ 1]),
+        "ChecksumError-width": with_prefix({9: 65}),
+        "VersionError-2": with_prefix({4: 0x21}),
+        "VersionError-coding-2": with_prefix({5: 0x20}),
+        "FormatError-tier-0": with_prefix({4: 0x10}),
+        "FormatError-tier-15": with_prefix({4: 0x1F}),
+        "FormatError-width-0": with_prefix({8: 0, 9: 0}),
+        "FormatError-spare-bits": MAGIC
+        + write_packet(Header(1, "fixed", 1, pack.weights_id, 16, 16), 0, b"\xa1"),
+        "FormatError-payload-too-long": MAGIC + write_packet(header, 0, payload + b"\1"),
+        "FormatError-table-ends-in-zero": MAGIC + write_packet(table, 0, b"\x12\0"),
+        "FormatError-table-too-long": MAGIC + write_packet(table, 0, b"\x12" * 26),
+        "FormatError-table-out-of-range": MAGIC + write_packet(table, 0, b"\xff" * 12),
+        "FormatError-index": MAGIC + write_packet(header, 1, payload),
+        "FormatError-packet-twice": MAGIC + halves[0] + halves[0],
+        "FormatError-three-of-two": MAGIC + halves[0] + halves[1] + halves[1],
+    }
+
+
+def main() -> None:
+    """Write everything below tests/golden/v1."""
+    folder = HERE / "v1"
+    (folder / "bad").mkdir(parents=True, exist_ok=True)
+    for name, *fields in VALID:
+        data, digest = valid_file(*fields)
+        (folder / f"{name}.vqc").write_bytes(data)
+        tier, coding, n_packets, width, height, _ = fields
+        facts = {
+            **{
+                "tier": tier,
+                "coding": coding,
+                "n_packets": n_packets,
+                "width": width,
+                "height": height,
+            },
+            **{"tables": "tests/packs/tiny", "index_map_sha256": digest},
+            "file_sha256": hashlib.sha256(data).hexdigest(),
+        }
+        (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
+    for name, data in bad_files().items():
+        (folder / "bad" / f"{name}.vqc").write_bytes(data)
+
+
+if __name__ == "__main__":
+    main()

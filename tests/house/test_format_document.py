@@ -1,0 +1,62 @@
+"""docs/FORMAT.md says what the code does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vqcodec.bitstream import layout
+from vqcodec.bitstream.registry import REGISTERED_PACKS
+from vqcodec.packs import store
+
+TEXT = (Path(__file__).parents[2] / "docs" / "FORMAT.md").read_text(encoding="utf-8")
+
+
+def row(name: str) -> list[str]:
+    """Cells of the table row that begins with `name`, without it."""
+    found = re.search(rf"^\| {re.escape(name)} \|(.*)\|$", TEXT, re.MULTILINE)
+    assert found, f"FORMAT.md has no row '{name}'"
+    return [cell.strip() for cell in found[1].split("|")]
+
+
+def test_packet_layouts() -> None:
+    rows = [[int(cell) for cell in row(name)] for name in ("layout", "P", "s")]
+    assert list(zip(*rows, strict=True)) == [
+        (i, *pair) for i, pair in enumerate(layout.PACKET_LAYOUTS)
+    ]
+
+
+def test_tiers() -> None:
+    sizes = [int(cell) for cell in row("K")]
+    assert dict(enumerate(sizes, 1)) == layout.TIERS
+    bpp = [float(cell) for cell in row("bits per pixel, fixed coding without heads")]
+    assert bpp == [round((size.bit_length() - 1) / layout.STRIDE**2, 4) for size in sizes]
+
+
+def test_magic_version_and_heads() -> None:
+    assert layout.MAGIC.hex(" ") in TEXT
+    assert f"version {layout.FORMAT_VERSION}" in TEXT.splitlines()[0]
+    assert f"costs {layout.PACKET_HEAD_BYTES}." in TEXT
+    assert f"spends {len(layout.MAGIC) + layout.PACKET_HEAD_BYTES} bytes" in TEXT
+    assert (
+        f"2^{layout.MAX_PIXELS.bit_length() - 1}"
+        in row("more pixels than the user's limit (default 2^28)")[0] + TEXT
+    )
+
+
+def test_codings() -> None:
+    assert all(f"{number} {name}" in row("coding")[0] for name, number in layout.CODINGS.items())
+
+
+def test_released_packs_are_registered_alike_in_document_code_and_models() -> None:
+    listed = {
+        int(key, 16): (name, digest)
+        for key, name, digest in re.findall(
+            r"^\| `?([0-9a-f]{4})`? \| `?([\w.-]+)`? \| `?([0-9a-f]{64})`? \|$", TEXT, re.M
+        )
+    }
+    assert listed == {key: tuple(pack) for key, pack in REGISTERED_PACKS.items()}
+    for number, pack in REGISTERED_PACKS.items():
+        assert number == int(pack.digest[:4], 16)
+    default = store.find()
+    assert REGISTERED_PACKS[default.weights_id] == (default.name, default.digest)

@@ -1,0 +1,133 @@
+"""Header, packets, container."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from vqcodec.bitstream import container
+from vqcodec.bitstream.layout import MAGIC, PACKET_LAYOUTS, TIERS
+from vqcodec.bitstream.packets import Header, checksum, write_packet
+from vqcodec.errors import ChecksumError, FormatError, NotVqcError, TruncatedError, VersionError
+from vqcodec.inspection import describe
+
+HEADER = Header(tier=3, coding="fixed", n_packets=2, weights_id=0xBEEF, width=33, height=17)
+
+
+def test_one_packet_files_spend_sixteen_bytes_beside_the_payload() -> None:
+    data = container.write(Header(9, "table", 1, 1, 65535, 65535), [b"payload"])
+    assert len(data) == 16 + len(b"payload")
+    assert describe(data).header_bytes == 16
+
+
+def test_a_packet_adds_twelve_bytes() -> None:
+    assert len(write_packet(HEADER, 1, b"xyz")) == 12 + 3
+
+
+def test_all_bytes_of_a_file_are_where_the_format_says() -> None:
+    data = container.write(Header(1, "fixed", 1, 0x1234, 1, 1), [b"\xa0"])
+    assert data.hex(" ") == "d6 56 51 43 11 00 12 34 00 01 00 01 00 20 d5 d8 a0"
+
+
+def test_packets_keep_their_order_and_offsets() -> None:
+    data = container.write(HEADER, [b"abc", b""])
+    first, second = container.parse(data).packets
+    assert (first.offset, first.size_bytes, first.payload) == (4, 15, b"abc")
+    assert (second.offset, second.size_bytes, second.payload) == (19, 12, b"")
+
+
+def test_a_payload_that_holds_its_own_prefix_is_refused_when_written() -> None:
+    with pytest.raises(ValueError, match="prefix"):
+        container.write(HEADER, [b"12" + HEADER.write() + b"34" * 8, b""])
+
+
+def test_a_prefix_in_the_payload_of_a_one_packet_file_is_harmless() -> None:
+    header = Header(3, "fixed", 1, 0xBEEF, 33, 17)
+    payload = b"12" + header.write() * 2
+    assert container.parse(container.write(header, [payload])).payloads() == [payload]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"tier": 0}, ValueError, "tier 0"),
+        ({"tier": 10}, ValueError, "tier 10"),
+        ({"coding": "zip"}, ValueError, "coding 'zip'"),
+        ({"n_packets": 5}, ValueError, "5 packets"),
+        ({"weights_id": 65536}, ValueError, "16 bits"),
+        ({"width": 0}, ValueError, "size 0x17"),
+        ({"height": 65536}, ValueError, "size 33x65536"),
+    ],
+)
+def test_headers_that_the_format_cannot_carry_are_refused(change, error, match) -> None:
+    with pytest.raises(error, match=match):
+        Header(**{**HEADER.__dict__, **change})
+
+
+def test_damage_is_described_by_parse_and_refused_by_payloads() -> None:
+    data = bytearray(container.write(HEADER, [b"abc", b"de"]))
+    data[17] ^= 4
+    parsed = container.parse(bytes(data))
+    assert [packet.is_intact for packet in parsed.packets] == [False, True]
+    with pytest.raises(ChecksumError, match="packet 0 at byte 4") as caught:
+        parsed.payloads()
+    assert caught.value.details["offset"] == 4
+    assert [packet.checksum_ok for packet in describe(bytes(data)).packets] == [False, True]
+    assert not describe(bytes(data)).is_whole
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "match"),
+    [
+        (b"", NotVqcError, "d6 56 51 43"),
+        (MAGIC[:2], TruncatedError, "magic"),
+        (b"\x89PNG\r\n\x1a\n", NotVqcError, "not a .vqc file"),
+        (MAGIC, TruncatedError, "header"),
+        (MAGIC + HEADER.write() + b"\0\0", TruncatedError, "packet's head"),
+        (MAGIC + b"\x93" + HEADER.write()[1:], VersionError, "version 9"),
+        (MAGIC + b"\x1a" + HEADER.write()[1:], FormatError, "tier 10"),
+        (MAGIC + b"\x13\x31" + HEADER.write()[2:], VersionError, "coding mode 3"),
+        (MAGIC + HEADER.write()[:6] + b"\0\0" + bytes(4), FormatError, "size 33x0"),
+        (MAGIC + write_packet(HEADER, 0, b"") * 3, FormatError, "another packet"),
+    ],
+)
+def test_unreadable_files_say_why(data, error, match) -> None:
+    with pytest.raises(error, match=match):
+        container.parse(data)
+
+
+@pytest.mark.parametrize(
+    ("packets", "error", "match"),
+    [
+        ([0], TruncatedError, r"1 of 2 packets missing \(1\)"),
+        ([1, 1], FormatError, "twice"),
+        ([0, 7], FormatError, "too large"),
+    ],
+)
+def test_strict_reading_wants_every_packet_once(packets, error, match) -> None:
+    data = MAGIC + b"".join(write_packet(HEADER, index, b"x") for index in packets)
+    with pytest.raises(error, match=match):
+        container.parse(data).payloads()
+
+
+def test_the_checksum_covers_prefix_index_and_payload() -> None:
+    reference = checksum(b"prefix!!", 1, b"payload")
+    assert (
+        len({reference, checksum(b"prefix!?", 1, b"payload"), checksum(b"prefix!!", 2, b"payload")})
+        == 3
+    )
+    assert checksum(b"prefix!!", 1, b"payloae") != reference
+
+
+@pytest.mark.parametrize(("count", "step"), PACKET_LAYOUTS)
+def test_each_row_step_is_the_smallest_of_those_that_spread_a_packet_widest(count, step) -> None:
+    def nearest(s: int) -> float:
+        vectors = [(dr, dc) for dr in range(20) for dc in range(-20, 21) if (dr, dc) != (0, 0)]
+        return min((math.hypot(*v) for v in vectors if (v[1] + s * v[0]) % count == 0), default=0)
+
+    assert step == max(range(count), key=lambda s: (nearest(s), -s))
+
+
+def test_tiers_double_from_eight_words() -> None:
+    assert list(TIERS.items()) == [(t, 8 << (t - 1)) for t in range(1, 10)]

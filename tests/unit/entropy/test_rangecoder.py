@@ -1,0 +1,80 @@
+"""The range coder and the tables: exact bytes, closed traps, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vqcodec.entropy import frequencies, rangecoder
+from vqcodec.errors import FormatError
+
+TABLE = np.array([40000, 16000, 8000, 1000, 400, 100, 35, 1], np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("symbols", "payload"),
+    [
+        ([0, 1, 0, 2, 0, 0, 3, 1, 0, 7], "744f0b6e"),
+        ([0] * 6, ""),
+        ([7, 7, 7], "fffffffffdfe"),
+        ([], ""),
+    ],
+)
+def test_payloads_are_those_of_the_format_document(symbols, payload) -> None:
+    coded = rangecoder.encode(np.array(symbols, np.int32), TABLE)
+    assert coded.hex() == payload
+    assert rangecoder.decode(coded, len(symbols), TABLE).tolist() == symbols
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
+def test_symbols_of_any_integer_type_and_stride_give_the_same_bytes(dtype) -> None:
+    symbols = np.arange(64, dtype=np.int32) % 8
+    strided = np.repeat(symbols, 2).astype(dtype)[::2]
+    assert rangecoder.encode(strided, TABLE) == rangecoder.encode(symbols, TABLE)
+
+
+@pytest.mark.parametrize("symbols", [[8], [-1], [0, 0, 9]])
+def test_symbols_outside_the_table_are_the_callers_mistake(symbols) -> None:
+    with pytest.raises(ValueError, match="0 to 7"):
+        rangecoder.encode(np.array(symbols, np.int32), TABLE)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        TABLE.astype(np.float64),
+        TABLE[:1],
+        TABLE[::-1][:-1],
+        np.where(TABLE == 35, 0, TABLE).astype(np.uint16),
+    ],
+)
+def test_what_is_no_table_is_refused(table) -> None:
+    with pytest.raises(ValueError, match="frequency table"):
+        rangecoder.encode(np.zeros(3, np.int32), table)
+
+
+@pytest.mark.parametrize(
+    ("payload", "n"), [(b"\x12\0", 5), (b"\x12" * 17, 5), (b"\x01", 0), (b"\xff" * 12, 8)]
+)
+def test_payloads_that_no_encoder_writes_are_refused(payload, n) -> None:
+    with pytest.raises(FormatError):
+        rangecoder.decode(payload, n, TABLE)
+
+
+def test_constriction_prints_nothing(capfd) -> None:
+    rangecoder.decode(rangecoder.encode(np.arange(8, dtype=np.int32), TABLE), 8, TABLE)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_counts_become_tables_by_largest_remainder() -> None:
+    table = frequencies.from_counts([0, 0, 0, 3, 1])
+    assert table.tolist() == [1, 1, 1, 1 + 49148, 1 + 16383]
+    assert frequencies.from_counts([0, 0]).tolist() == [32768, 32768]
+
+
+@pytest.mark.parametrize(
+    "counts", [[1], [[1, 2]], [1, -1], [1, np.nan], [1, np.inf], np.ones(65536)]
+)
+def test_counts_that_are_none_are_refused(counts) -> None:
+    with pytest.raises(ValueError, match="counts"):
+        frequencies.from_counts(counts)

@@ -1,0 +1,62 @@
+"""`vqcodec info`: what files say of themselves; no torch, no model pack."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+
+import click
+
+from vqcodec.cli import shared
+from vqcodec.cli.console import Console
+from vqcodec.cli.inputs import check_inputs, read_vqc_bytes, shown
+from vqcodec.inspection import StreamInfo, describe
+
+
+@click.command()
+@shared.inputs_argument
+@shared.talk_options
+def info(inputs: tuple[str, ...], console: Console) -> None:
+    r"""Tell what .vqc files say of themselves: size, tier, model, packets.
+
+    Needs no model pack. Damage to packets is shown, not refused; see 'vqcodec
+    verify' for a judgement.
+
+    \b
+    Examples:
+      vqcodec info photo.vqc
+      vqcodec info *.vqc --json
+    """
+    check_inputs(inputs)
+
+    def work(name: str) -> None:
+        found = describe(read_vqc_bytes(name))
+        if console.is_json:
+            fields = asdict(found) | {"weights_id": f"{found.weights_id:04x}"}
+            console.record("info", path=shown(name), **fields)
+        else:
+            console.result(_for_people(shown(name), found))
+
+    for name in inputs:
+        console.attempt(shown(name), partial(work, name))
+
+
+def _for_people(name: str, found: StreamInfo) -> str:
+    """Say it in a few lines."""
+    model = f"model pack {found.model}" if found.model else "a model pack that is not registered"
+    lines = [
+        f"{name}: {found.width_px} x {found.height_px} px, {found.size_bytes:,} bytes, "
+        f"{found.bpp:.3f} bpp",
+        f"  format {found.format_version}, tier {found.tier} ({found.codebook_size} words), "
+        f"{found.coding} coding, {found.header_bytes} bytes besides the payload",
+        f"  made with {model}, weights id {found.weights_id:04x}",
+    ]
+    lines += [
+        f"  packet {packet.index} at byte {packet.offset}: {packet.size_bytes:,} bytes, "
+        f"{packet.num_indices:,} indices, {'intact' if packet.checksum_ok else 'damaged'}"
+        for packet in found.packets
+    ]
+    n_missing = found.n_packets - len(found.packets)
+    if n_missing > 0:
+        lines.append(f"  {n_missing} of {found.n_packets} packets are missing")
+    return "\n".join(lines)

@@ -1,0 +1,126 @@
+"""The `vqcodec` command: parse, dispatch, and turn every failure into one line and its exit code.
+
+Commands live one per module and load when they are asked for, so that `--help`, `info` and `verify` answer
+without torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any, Final, NoReturn
+
+import click
+
+from vqcodec.bitstream.layout import FORMAT_VERSION
+from vqcodec.cli import console
+from vqcodec.cli.console import INTERRUPTED, PROGRAM
+
+COMMANDS: Final[dict[str, str]] = {
+    "encode": "Encode images to .vqc files.",
+    "decode": "Decode .vqc files to images.",
+    "info": "Tell what .vqc files say of themselves.",
+    "verify": "Check that .vqc files are whole.",
+    "models": "List and check model packs.",
+    "train": "Make a model pack from photos.",
+}
+"""Command -> what the list of commands says; `vqcodec.cli.NAME` holds a click command NAME."""
+
+
+class Program(click.Group):
+    """The group of commands, each imported when it is first needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of use."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"vqcodec.cli.{cmd_name}")
+        command = getattr(module, cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; what it raises is reported here, where `--debug` is still known."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            ctx.exit(console.report(error))
+
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the program and leave with its exit code."""
+        extra["prog_name"] = PROGRAM
+        extra["standalone_mode"] = False
+        try:
+            with console.guarded_stdout():
+                code = super().main(*args, **extra)
+        except click.UsageError as error:
+            code = _report_usage(error)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo(f"{PROGRAM}: interrupted", err=True)
+            code = INTERRUPTED
+        except BrokenPipeError:
+            code = console.OutputError.exit_code
+        except Exception as error:
+            code = console.report(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report_usage(error: click.UsageError) -> int:
+    """Print a usage error in the form of all others, with the help to read."""
+    message = error.format_message().rstrip(".")
+    path = error.ctx.command_path if error.ctx is not None else PROGRAM
+    text = f"{message[:1].lower()}{message[1:]}. See '{path} --help'."
+    click.echo(f"{PROGRAM}: error: {console.printable(text)}", err=True)
+    return error.exit_code
+
+
+def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked:
+        from importlib.metadata import version
+
+        click.echo(f"{PROGRAM} {version('vqcodec')} (format {FORMAT_VERSION})")
+        context.exit()
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog="See 'vqcodec COMMAND --help' for the options and an example of each.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the versions of program and file format.",
+)
+def cli() -> None:
+    """Photos in about 1 to 2 kB.
+
+    \b
+    Examples:
+      vqcodec encode photo.png                 # writes photo.vqc
+      vqcodec decode photo.vqc -o seen.png
+      curl -s URL | vqcodec decode - -o - | display -
+      vqcodec info photo.vqc
+
+    \b
+    Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 a file (missing,
+    unreadable, exists, no image, disk full), 4 a damaged or foreign .vqc
+    file, 5 the model pack (missing, another, broken), 6 the machine (torch,
+    device, memory), 130 interrupted. With several inputs: the highest.
+    """  # noqa: D301  (the escapes are click's own)
+
+
+main = cli

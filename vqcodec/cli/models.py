@@ -1,0 +1,189 @@
+"""`vqcodec models`: which model packs are there, what they are, whether they are whole; no torch."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from vqcodec.cli import shared
+from vqcodec.cli.console import Console
+from vqcodec.errors import ModelError
+from vqcodec.packs import store
+from vqcodec.packs.manifest import MANIFEST_NAME
+from vqcodec.packs.store import Pack
+
+_name_argument = click.argument("name", required=False, default=None, metavar="[NAME]")
+
+
+@click.group(no_args_is_help=True)
+def models() -> None:
+    r"""List and check model packs.
+
+    Packs are looked for in the folders that the environment variable
+    VQCODEC_MODELS lists, then among those that come with vqcodec.
+
+    \b
+    Examples:
+      vqcodec models list
+      vqcodec models check photo-1
+    """
+
+
+@models.command("list")
+@shared.talk_options
+def list_packs(console: Console) -> None:
+    r"""List the packs that can be found; a star marks the default.
+
+    \b
+    Example:
+      vqcodec models list --json
+    """
+    packs = store.available()
+    if not packs:
+        console.say("no model pack found; set VQCODEC_MODELS to a folder of packs")
+    default = _default_path()
+    width = max((len(pack.name) for pack in packs), default=0)
+    for pack in packs:
+        if console.is_json:
+            console.record("models.list", **_summary(pack))
+            continue
+        tiers = [entry.tier for entry in pack.manifest.tiers]
+        console.result(
+            f"{'*' if pack.path == default else ' '} {pack.name:{width}}  "
+            f"tiers {tiers[0]} to {tiers[-1]}  {pack.manifest.weights_size_bytes / 2**20:5.1f} MiB"
+            f"  {pack.manifest.summary}"
+        )
+
+
+@models.command("show")
+@_name_argument
+@shared.talk_options
+def show_pack(name: str | None, console: Console) -> None:
+    r"""Show what a pack's manifest says; without NAME of the default.
+
+    NAME is a pack's name or folder.
+
+    \b
+    Example:
+      vqcodec models show photo-1
+    """
+    pack = store.find(name)
+    manifest = pack.manifest
+    if console.is_json:
+        console.record(
+            "models.show",
+            **_summary(pack),
+            stride=manifest.stride,
+            net_kind=manifest.net_kind,
+            net_config=dict(manifest.net_config),
+            training=_plain(dict(manifest.training)),
+            quality=_plain(dict(manifest.quality)),
+        )
+        return
+    lines = [
+        f"{pack.name}: {manifest.summary}",
+        f"  folder       {pack.path}",
+        f"  licence      {manifest.licence}",
+        f"  weights      {manifest.weights_size_bytes:,} bytes, id {pack.weights_id:04x}",
+        f"  sha256       {pack.digest}",
+        f"  network      {manifest.net_kind}, stride {manifest.stride}",
+    ]
+    lines += [
+        f"  tier {entry.tier}       {entry.codebook_size} words"
+        f"{' (default)' if entry.tier == manifest.default_tier else ''}"
+        for entry in manifest.tiers
+    ]
+    for heading, values in (("training", manifest.training), ("quality", manifest.quality)):
+        lines += [f"  {heading:12} {key}: {value}" for key, value in values.items()]
+    console.result("\n".join(lines))
+
+
+@models.command("check")
+@_name_argument
+@shared.talk_options
+def check_packs(name: str | None, console: Console) -> None:
+    r"""Check manifest and weights of a pack; without NAME of all that can be found.
+
+    Exit code 5 when one is broken.
+
+    \b
+    Example:
+      vqcodec models check && echo all intact
+    """
+    folders = _all_folders() if name is None else [store.find(name).path]
+    if not folders:
+        raise store.ModelNotFoundError(
+            "no model pack found. Set VQCODEC_MODELS to a folder of packs."
+        )
+
+    def work(folder: Path) -> None:
+        pack = store.load(folder)
+        pack.check()
+        if console.is_json:
+            console.record("models.check", **_summary(pack), is_intact=True)
+        elif not console.is_quiet:
+            console.result(f"{pack.name}: intact ({pack.path})")
+
+    for folder in folders:
+        console.attempt("", partial(work, folder))
+
+
+@models.command("path")
+@_name_argument
+@shared.talk_options
+def show_path(name: str | None, console: Console) -> None:
+    r"""Print the folder of a pack; without NAME of the default.
+
+    \b
+    Example:
+      cat "$(vqcodec models path photo-1)/CARD.md"
+    """
+    pack = store.find(name)
+    if console.is_json:
+        console.record("models.path", name=pack.name, path=str(pack.path))
+    else:
+        console.result(str(pack.path))
+
+
+def _default_path() -> Path | None:
+    """Return the default pack's folder, None when it is not there or broken."""
+    try:
+        return store.find().path
+    except ModelError:
+        return None
+
+
+def _all_folders() -> list[Path]:
+    """List the folders that hold a manifest, broken ones too, which `store.available` leaves out."""
+    roots = [root for root in store.search_folders() if root.is_dir()]
+    return [path.parent for root in roots for path in sorted(root.glob(f"*/{MANIFEST_NAME}"))]
+
+
+def _summary(pack: Pack) -> dict[str, object]:
+    """Return the fields that `list`, `show` and `check` share."""
+    return {
+        "name": pack.name,
+        "path": str(pack.path),
+        "is_default": pack.path == _default_path(),
+        "summary": pack.manifest.summary,
+        "licence": pack.manifest.licence,
+        "weights_id": f"{pack.weights_id:04x}",
+        "weights_sha256": pack.digest,
+        "weights_size_bytes": pack.manifest.weights_size_bytes,
+        "default_tier": pack.manifest.default_tier,
+        "tiers": [
+            {"tier": entry.tier, "codebook_size": entry.codebook_size}
+            for entry in pack.manifest.tiers
+        ],
+    }
+
+
+def _plain(value: object) -> object:
+    """Make TOML's dates into text, which JSON has no type for."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    return value if isinstance(value, (str, int, float, bool)) else str(value)

@@ -1,0 +1,162 @@
+"""Options that several commands share, so that each has one name, one help text and one check."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from vqcodec.bitstream.layout import MAX_PIXELS, TIERS
+from vqcodec.cli.console import Console, remember_debug
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
+
+
+class _Device(click.ParamType):
+    """`auto`, `cpu` or `cuda[:N]`."""
+
+    name = "device"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if not _DEVICE.fullmatch(value):
+            self.fail(f"'{value}' is no device; use auto, cpu or cuda[:N].", param, ctx)
+        return str(value)
+
+
+class _Tier(click.ParamType):
+    """A tier id of the format."""
+
+    name = "tier"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            tier = int(value)
+        except ValueError:
+            tier = 0
+        if tier not in TIERS:
+            low, high = min(TIERS), max(TIERS)
+            self.fail(
+                f"'{value}' is no tier; tiers are {low} (smallest file) to {high} (best picture).",
+                param,
+                ctx,
+            )
+        return tier
+
+
+def inputs_argument(function: F) -> F:
+    """Add `IN...`."""
+    return click.argument(
+        "inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(allow_dash=True)
+    )(function)
+
+
+def output_options(function: F) -> F:
+    """Add `-o/--output` and `-f/--force`."""
+    function = click.option(
+        "-f", "--force", "is_forced", is_flag=True, help="Overwrite outputs that exist."
+    )(function)
+    return click.option(
+        "-o",
+        "--output",
+        metavar="OUT",
+        type=click.Path(allow_dash=True),
+        help="File or folder to write, or - for stdout. Without it: beside the input, with the "
+        "suffix changed.",
+    )(function)
+
+
+def model_option(function: F) -> F:
+    """Add `-m/--model`."""
+    return click.option(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="Name or folder of a model pack. Names are looked for in the folders that the "
+        "environment variable VQCODEC_MODELS lists, then among the packs that come with vqcodec.",
+    )(function)
+
+
+def tier_option(function: F) -> F:
+    """Add `-t/--tier`."""
+    return click.option(
+        "-t",
+        "--tier",
+        metavar="TIER",
+        type=_Tier(),
+        help="1 (smallest file) to 9 (best picture). Default: the pack's own, usually 8.",
+    )(function)
+
+
+def max_pixels_option(function: F) -> F:
+    """Add `--max-pixels`."""
+    return click.option(
+        "--max-pixels",
+        metavar="N",
+        type=click.IntRange(min=1),
+        default=MAX_PIXELS,
+        help=f"Refuse images of more than N pixels. Default: {MAX_PIXELS:,}.",
+    )(function)
+
+
+def machine_options(function: F) -> F:
+    """Add `--device` and `--threads`."""
+    function = click.option(
+        "--threads", metavar="N", type=click.IntRange(min=1), help="CPU threads to use."
+    )(function)
+    return click.option(
+        "--device",
+        metavar="DEVICE",
+        type=_Device(),
+        default="auto",
+        help="Where the networks run: auto (a GPU if there is one), cpu or cuda[:N].",
+    )(function)
+
+
+def talk_options(function: F) -> Callable[..., None]:
+    """Add `--json`, `-q/--quiet`, `-v/--verbose` and `--debug`; stands next to the function.
+
+    The function gets a `console` in their place, and the command ends with the console's exit code.
+    """
+
+    @functools.wraps(function)
+    def command(*, is_json: bool, is_quiet: bool, is_verbose: bool, **options: Any) -> None:
+        console = Console(is_quiet=is_quiet, is_verbose=is_verbose, is_json=is_json)
+        function(console=console, **options)
+        click.get_current_context().exit(console.exit_code)
+
+    options = (
+        click.option(
+            "--json", "is_json", is_flag=True, help="One JSON object per input on stdout."
+        ),
+        click.option(
+            "-q", "--quiet", "is_quiet", is_flag=True, help="Say nothing on stderr but errors."
+        ),
+        click.option("-v", "--verbose", "is_verbose", is_flag=True, help="Say more on stderr."),
+        click.option(
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=lambda context, _, value: remember_debug(context, value),
+            help="Show the traceback of a failure.",
+        ),
+    )
+    decorated: Callable[..., None] = command
+    for option in reversed(options):
+        decorated = option(decorated)
+    return decorated
+
+
+def device_used(device: str) -> str:
+    """Say where the networks ran, once they did: what `auto` came to."""
+    if device != "auto":
+        return f"device {device}"
+    import torch
+
+    return "device cuda" if torch.cuda.is_available() else "no GPU found, device cpu"

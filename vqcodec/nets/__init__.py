@@ -1,0 +1,15 @@
+"""The networks: image to latent to image, the search for the nearest codeword, and tiles.
+
+Numpy arrays come in and go out through `load.Nets`; tensors stay inside this room.
+"""
+
+from __future__ import annotations
+
+from vqcodec.errors import BackendError
+
+try:
+    import torch  # noqa: F401
+except ImportError as error:
+    raise BackendError(
+        "this needs PyTorch, which is not installed. Run 'pip install torch'."
+    ) from error

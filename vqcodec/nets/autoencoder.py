@@ -1,0 +1,139 @@
+"""The one interface of all networks, and how a manifest's `[net]` table becomes one.
+
+A network turns an image into a latent grid and back (docs/ARCHITECTURE.md, "Networks"). It knows
+nothing of codebooks: these lie in the pack, and the search for the nearest codeword is
+`quantizer.nearest`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from vqcodec.errors import PackError
+
+MAX_PARAMETERS = 1 << 29  # 2 GiB in float32; taming's largest f16 net has 9e7
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder that meet at a latent grid.
+
+    Attributes:
+        stride: pixels per latent position, each way.
+        latent_dim: D, the size of a latent vector and of a codeword.
+        n_tiers: tiers that the network tells apart; 0 when it ignores `tier`.
+        encoder_halo: latent positions around a tile that `encode` has to see (see `tiles`).
+        decoder_halo: the same for `decode`.
+    """
+
+    kind: ClassVar[str]
+    stride: int
+    latent_dim: int
+    n_tiers: int
+    encoder_halo: int
+    decoder_halo: int
+
+    def encode(self, image: Tensor, tier: int | Tensor) -> Tensor:
+        """Turn images into latents, ready to be compared with codewords by squared distance.
+
+        Args:
+            image: (B, 3, H, W) float32 in [-1, 1]; H and W are multiples of `stride`.
+            tier: 1 to 9, or (B,) int64, one tier per image (training mixes them).
+
+        Returns:
+            (B, D, H / stride, W / stride) float32.
+        """
+        raise NotImplementedError
+
+    def decode(self, latent: Tensor, tier: int | Tensor) -> Tensor:
+        """Turn codewords, as they stand in the pack, into images.
+
+        Args:
+            latent: (B, D, h, w) float32.
+            tier: as in `encode`.
+
+        Returns:
+            (B, 3, h * stride, w * stride) float32, about [-1, 1], not clamped.
+        """
+        raise NotImplementedError
+
+
+def build(kind: str, config: Mapping[str, Any]) -> Autoencoder:
+    """Make the network that a manifest asks for, with untrained weights.
+
+    Args:
+        kind: `net.kind` of the manifest: "light" or "taming".
+        config: `net.config` of the manifest, the constructor's arguments; missing keys take
+            defaults.
+
+    Raises:
+        PackError: unknown kind or key, a value of the wrong type, or an absurd size.
+        BackendError: the package that this kind needs is not installed.
+    """
+    # Imported here: both modules take `Autoencoder` from this one.
+    if kind == "light":
+        from vqcodec.nets.light import LightVqgan
+
+        return LightVqgan(**checked(config, LightVqgan.LIMITS))
+    if kind == "taming":
+        from vqcodec.nets.taming import TamingVqgan
+
+        return TamingVqgan(**checked(config, TamingVqgan.LIMITS))
+    raise PackError(
+        f"manifest: net.kind is {kind!r}; this version knows 'light' and 'taming'.", found=kind
+    )
+
+
+class Limit:
+    """What one key of a network's config may be.
+
+    Args:
+        low: smallest value.
+        high: largest value.
+        length: None for a single integer, else the allowed numbers of integers in a list.
+    """
+
+    def __init__(self, low: int, high: int, length: range | None = None) -> None:
+        self.low, self.high, self.length = low, high, length
+
+    def check(self, key: str, value: Any) -> int | tuple[int, ...]:
+        """Return the value, lists as tuples; PackError when it is not allowed."""
+        if self.length is None:
+            return self._integer(key, value)
+        if not isinstance(value, list | tuple) or len(value) not in self.length:
+            sizes = f"{self.length.start} to {self.length.stop - 1}"
+            raise PackError(f"manifest: net.config.{key} is {value!r}; wanted {sizes} integers.")
+        return tuple(self._integer(key, item) for item in value)
+
+    def _integer(self, key: str, value: Any) -> int:
+        is_int = isinstance(value, int) and not isinstance(value, bool)
+        if not is_int or not self.low <= value <= self.high:
+            raise PackError(
+                f"manifest: net.config.{key} is {value!r}; "
+                f"wanted an integer from {self.low} to {self.high}.",
+                field=f"net.config.{key}",
+                found=value,
+            )
+        return int(value)
+
+
+def checked(config: Mapping[str, Any], limits: Mapping[str, Limit]) -> dict[str, Any]:
+    """Return the config with every value checked.
+
+    Raises:
+        PackError: a key is unknown or a value is outside its limits.
+    """
+    unknown = sorted(set(config) - set(limits))
+    if unknown:
+        raise PackError(
+            f"manifest: net.config has the unknown key {unknown[0]!r}; known: {', '.join(limits)}.",
+            field=f"net.config.{unknown[0]}",
+        )
+    return {key: limits[key].check(key, value) for key, value in config.items()}
+
+
+def count_parameters(net: nn.Module) -> int:
+    """Number of weights, those of buffers included."""
+    return sum(tensor.numel() for tensor in net.state_dict().values())

@@ -1,0 +1,78 @@
+"""Kernels in int8 per output channel, as packs store them: weight = q * scale.
+
+The large 4-D kernels of a network become `KEY.q` (i8) and `KEY.scale` (f16, one per output
+channel); everything else is stored in f16 (docs/ARCHITECTURE.md, "Model packs").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from vqcodec.errors import PackError
+
+SMALLEST_INT8 = 4096  # kernels of fewer weights stay in f16: they save nothing and cost quality
+
+
+def to_stored(
+    state: Mapping[str, Tensor], smallest: int = SMALLEST_INT8, int8: bool = True
+) -> dict[str, Tensor]:
+    """Turn a network's state into tensors for `weights.safetensors`.
+
+    Args:
+        state: `state_dict` of the network, any float dtype.
+        smallest: 4-D kernels of at least this many weights go to int8.
+        int8: off keeps every tensor in f16 (to measure what int8 costs).
+
+    Returns:
+        `KEY`, or `KEY.q` and `KEY.scale`, to contiguous tensors on the CPU.
+    """
+    out: dict[str, Tensor] = {}
+    for key, value in state.items():
+        weight = value.detach().float().cpu()
+        if int8 and weight.dim() == 4 and weight.numel() >= smallest:
+            scale = weight.abs().amax((1, 2, 3)).div(127).clamp_min(1e-6).half()  # (O,)
+            steps = (weight / scale.float()[:, None, None, None]).round().clamp(-127, 127)
+            out[f"{key}.q"] = steps.to(torch.int8).contiguous()
+            out[f"{key}.scale"] = scale
+        else:
+            out[key] = weight.half().contiguous()
+    return out
+
+
+def from_stored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turn stored tensors back into a network's state in float32.
+
+    Raises:
+        PackError: a `.q` without its `.scale`, wrong shapes or dtypes, or a value that is not
+            finite.
+    """
+    out: dict[str, Tensor] = {}
+    for key, value in stored.items():
+        if key.endswith(".scale") and f"{key.removesuffix('.scale')}.q" in stored:
+            continue
+        if key.endswith(".q"):
+            key = key.removesuffix(".q")
+            value = _dequantised(key, value, stored.get(f"{key}.scale"))
+        elif value.dtype not in (torch.float16, torch.float32):
+            raise PackError(f"weights: {key} is {value.dtype}; wanted float16 or float32.")
+        weight = value.float()
+        if not bool(weight.isfinite().all()):
+            raise PackError(f"weights: {key} holds values that are not finite.", field=key)
+        out[key] = weight
+    return out
+
+
+def _dequantised(key: str, steps: Tensor, scale: Tensor | None) -> Tensor:
+    if scale is None:
+        raise PackError(f"weights: {key}.q has no {key}.scale beside it.", field=f"{key}.scale")
+    if steps.dtype != torch.int8 or steps.dim() < 2 or not scale.dtype.is_floating_point:
+        raise PackError(f"weights: {key}.q must be int8 with 2 or more dimensions.", field=key)
+    if tuple(scale.shape) != (steps.shape[0],):
+        raise PackError(
+            f"weights: {key}.scale has shape {tuple(scale.shape)}; wanted ({steps.shape[0]},).",
+            field=f"{key}.scale",
+        )
+    return steps.float() * scale.float().view(-1, *[1] * (steps.dim() - 1))

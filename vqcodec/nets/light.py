@@ -1,0 +1,151 @@
+"""The light VQGAN: stride 16, heavy layers at strides 8 and 16, one net for all nine tiers.
+
+Image (B, 3, H, W) to latent (B, D, H / 16, W / 16) and back. Latents and codewords have norm
+sqrt(D): with a free scale the commitment loss runs away within 150 steps, on the sphere it cannot
+(docs/TRAINING.md). The nets are told the tier by FiLM rows; nothing is normalised over space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqcodec.nets.autoencoder import Autoencoder, Limit
+from vqcodec.nets.blocks import Neck, Plain, Stage, conv
+
+STRIDE = 16
+
+
+class Encoder(nn.Module):
+    """Image to latent, not yet scaled.
+
+    Args:
+        channels: C at strides 4, 8, 16.
+        n_blocks: blocks at strides 4, 8, 16.
+        latent_dim: D.
+        n_tiers: rows of the FiLM tables.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], n_blocks: Sequence[int], latent_dim: int, n_tiers: int
+    ) -> None:
+        super().__init__()
+        c4, c8, c16 = channels
+        self.stem = conv(48, c4)
+        self.s4 = Stage(Plain, n_blocks[0], c4, n_tiers)
+        self.down8 = conv(c4, c8, 3, 2)
+        self.s8 = Stage(Plain, n_blocks[1], c8, n_tiers)
+        self.down16 = conv(c8, c16, 3, 2)
+        self.s16 = Stage(Neck, n_blocks[2], c16, n_tiers)
+        self.out = conv(c16, latent_dim, 1)
+
+    def forward(self, image: Tensor, tier: int | Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, D, H / 16, W / 16)."""
+        x = self.s4(self.stem(F.pixel_unshuffle(image, 4)), tier)  # (B, c4, H/4, W/4)
+        x = self.s8(self.down8(x), tier)  # (B, c8, H/8, W/8)
+        x = self.s16(self.down16(x), tier)  # (B, c16, h, w)
+        out: Tensor = self.out(F.silu(x))
+        return out
+
+
+class Decoder(nn.Module):
+    """Latent to image; every step up is a 1x1 convolution and a pixel shuffle.
+
+    Args:
+        channels: C at strides 2, 4, 8, 16.
+        n_blocks: blocks at strides 2, 4, 8, 16.
+        latent_dim: D.
+        n_tiers: rows of the FiLM tables.
+    """
+
+    def __init__(
+        self, channels: Sequence[int], n_blocks: Sequence[int], latent_dim: int, n_tiers: int
+    ) -> None:
+        super().__init__()
+        c2, c4, c8, c16 = channels
+        self.stem = conv(latent_dim, c16)
+        self.s16 = Stage(Neck, n_blocks[3], c16, n_tiers)
+        self.up8 = conv(c16, 4 * c8, 1)
+        self.s8 = Stage(Plain, n_blocks[2], c8, n_tiers)
+        self.up4 = conv(c8, 4 * c4, 1)
+        self.s4 = Stage(Plain, n_blocks[1], c4, n_tiers)
+        self.up2 = conv(c4, 4 * c2, 1)
+        self.s2 = Stage(Plain, n_blocks[0], c2, n_tiers)
+        self.out = conv(c2, 12)
+
+    def forward(self, latent: Tensor, tier: int | Tensor) -> Tensor:
+        """(B, D, h, w) to (B, 3, 16 h, 16 w)."""
+        x = self.s16(self.stem(latent), tier)  # (B, c16, h, w)
+        x = self.s8(F.pixel_shuffle(self.up8(x), 2), tier)  # (B, c8, 2h, 2w)
+        x = self.s4(F.pixel_shuffle(self.up4(x), 2), tier)  # (B, c4, 4h, 4w)
+        x = self.s2(F.pixel_shuffle(self.up2(x), 2), tier)  # (B, c2, 8h, 8w)
+        return F.pixel_shuffle(self.out(F.silu(x)), 2)
+
+
+class LightVqgan(Autoencoder):
+    """The embedded model's network; 11.7 million weights by default.
+
+    Args:
+        latent_dim: D.
+        encoder_channels: C at strides 4, 8, 16.
+        encoder_blocks: blocks at strides 4, 8, 16.
+        decoder_channels: C at strides 2, 4, 8, 16.
+        decoder_blocks: blocks at strides 2, 4, 8, 16.
+        n_tiers: rows of the FiLM tables.
+    """
+
+    kind = "light"
+    LIMITS: ClassVar[dict[str, Limit]] = {
+        "latent_dim": Limit(1, 1024),
+        "encoder_channels": Limit(1, 2048, range(3, 4)),
+        "encoder_blocks": Limit(0, 64, range(3, 4)),
+        "decoder_channels": Limit(1, 2048, range(4, 5)),
+        "decoder_blocks": Limit(0, 64, range(4, 5)),
+        "n_tiers": Limit(1, 64),
+    }
+
+    def __init__(
+        self,
+        latent_dim: int = 32,
+        encoder_channels: Sequence[int] = (64, 128, 320),
+        encoder_blocks: Sequence[int] = (1, 2, 4),
+        decoder_channels: Sequence[int] = (32, 64, 192, 448),
+        decoder_blocks: Sequence[int] = (1, 2, 3, 10),
+        n_tiers: int = 9,
+    ) -> None:
+        super().__init__()
+        self.stride, self.latent_dim, self.n_tiers = STRIDE, latent_dim, n_tiers
+        self.encoder = Encoder(encoder_channels, encoder_blocks, latent_dim, n_tiers)
+        self.decoder = Decoder(decoder_channels, decoder_blocks, latent_dim, n_tiers)
+        self.encoder_halo = _encoder_reach(encoder_blocks)
+        self.decoder_halo = _decoder_reach(decoder_blocks)
+
+    def encode(self, image: Tensor, tier: int | Tensor) -> Tensor:
+        """(B, 3, H, W) to (B, D, h, w); every latent vector has norm sqrt(D)."""
+        latent = F.normalize(self.encoder(image, tier), dim=1)
+        return latent * math.sqrt(self.latent_dim)
+
+    def decode(self, latent: Tensor, tier: int | Tensor) -> Tensor:
+        """(B, D, h, w) codewords to (B, 3, 16 h, 16 w)."""
+        out: Tensor = self.decoder(latent, tier)
+        return out
+
+
+def _encoder_reach(n_blocks: Sequence[int]) -> int:
+    """Latent positions that a pixel's change can travel in `encode`, rounded up."""
+    pixels = 4 * (1 + Plain.REACH * n_blocks[0] + 1)  # stem and the step down, at stride 4
+    pixels += 8 * (Plain.REACH * n_blocks[1] + 1)
+    pixels += STRIDE * Neck.REACH * n_blocks[2]
+    return -(-pixels // STRIDE)
+
+
+def _decoder_reach(n_blocks: Sequence[int]) -> int:
+    """Latent positions that a codeword's change can travel in `decode`, rounded up."""
+    pixels = STRIDE * (1 + Neck.REACH * n_blocks[3])
+    pixels += 8 * Plain.REACH * n_blocks[2] + 4 * Plain.REACH * n_blocks[1]
+    pixels += 2 * (Plain.REACH * n_blocks[0] + 1)
+    return -(-pixels // STRIDE)

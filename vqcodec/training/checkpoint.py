@@ -1,0 +1,135 @@
+"""Files of a training run: `last.pt` to go on from, `ema.safetensors` to start from or to export.
+
+`last.pt` is read with `weights_only`, so that it cannot run code; it is training state and never part of
+a pack. `ema.safetensors` has the tensors of a pack in float32 (`net.KEY`, `base.codewords`,
+`tier.T.codewords`) and the network's config in its metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from vqcodec.errors import InputError, PackError
+from vqcodec.nets.autoencoder import build
+from vqcodec.nets.kernels import from_stored
+from vqcodec.nets.quantizer import to_sphere
+from vqcodec.training.tokenizer import Tokenizer
+
+EMA_NAME, LAST_NAME = "ema.safetensors", "last.pt"
+
+
+@dataclass
+class Start:
+    """What a file gives to start from.
+
+    Attributes:
+        kind: `net.kind`.
+        config: `net.config`; empty means the defaults.
+        state: the network's weights, float32.
+        base: (K_base, D) or None.
+        codebooks: (K_T, D) by tier.
+    """
+
+    kind: str
+    config: Mapping[str, Any]
+    state: dict[str, Tensor]
+    base: Tensor | None = None
+    codebooks: dict[int, Tensor] = field(default_factory=dict)
+
+    def tokenizer(self) -> Tokenizer:
+        """Return the model, weights loaded; PackError when they do not fit."""
+        net = build(self.kind, self.config)
+        try:
+            net.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise PackError(f"start weights do not fit the network: {error}") from error
+        return Tokenizer(net, self.base, self.codebooks)
+
+
+def save_ema(model: Tokenizer, path: Path, kind: str, config: Mapping[str, Any], **note: Any) -> None:
+    """Write `ema.safetensors` atomically; `note` goes into its metadata as strings."""
+    tensors = {f"net.{key}": value for key, value in model.net.state_dict().items()}
+    if model.base is not None:
+        tensors["base.codewords"] = model.base
+    tensors |= {f"tier.{tier}.codewords": words for tier, words in model.codebooks().items()}
+    metadata = {"kind": kind, "config": json.dumps(dict(config))}
+    metadata |= {key: str(value) for key, value in note.items()}
+    contiguous = {key: value.detach().float().cpu().contiguous() for key, value in tensors.items()}
+    _write(path, save(contiguous, metadata))
+
+
+def save_last(path: Path, state: dict[str, Any]) -> None:
+    """Write training state atomically."""
+    temporary = path.with_suffix(".tmp")
+    torch.save(state, temporary)
+    os.replace(temporary, path)
+
+
+def load_last(path: Path) -> dict[str, Any]:
+    """Read training state.
+
+    Raises:
+        InputError: missing or broken.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a broken file
+        raise InputError(f"{path}: not a checkpoint that can be resumed ({error}).") from error
+    return state
+
+
+def load_start(path: Path) -> Start:
+    """Read weights to start from: an `ema.safetensors`, a pack's weights beside its manifest, or the kit's.
+
+    Raises:
+        InputError: missing or no safetensors file.
+        PackError: broken weights.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: not a readable safetensors file.", path=path) from error
+    if any(key.startswith("encoder.") for key in tensors):
+        return _from_kit(tensors)
+    if "kind" not in metadata:
+        raise InputError(f"{path}: no network is named in its metadata.", path=path)
+    stored = {key[4:]: value for key, value in tensors.items() if key.startswith("net.")}
+    codebooks = {
+        int(key.split(".")[1]): value.float()
+        for key, value in tensors.items()
+        if re.fullmatch(r"tier\.\d\.codewords", key)
+    }
+    config = json.loads(metadata.get("config", "{}"))
+    base = tensors.get("base.codewords")
+    return Start(metadata["kind"], config, from_stored(stored), base, codebooks)
+
+
+def _from_kit(tensors: dict[str, Tensor]) -> Start:
+    """The training kit's files: keys without `net.`, codebooks as SimVQ basis and linear layer."""
+    nets = {key: value for key, value in tensors.items() if not key.startswith("books.")}
+    n_books = sum(key.endswith(".basis") for key in tensors)
+    codebooks = {}
+    for n in range(n_books):
+        basis, linear = tensors[f"books.{n}.basis"], tensors[f"books.{n}.linear.weight"]
+        words = to_sphere(basis.float() @ linear.float().t())
+        codebooks[len(words).bit_length() - 3] = words  # 2 ** (tier + 2) codewords
+    return Start("light", {}, from_stored(nets), None, codebooks)
+
+
+def _write(path: Path, data: bytes) -> None:
+    temporary = path.with_suffix(".tmp")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)

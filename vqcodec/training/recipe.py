@@ -1,0 +1,167 @@
+"""A training recipe: a TOML file to a checked dataclass.
+
+Everything that decides what a model becomes stands here, apart from what the machine gives (data, time,
+threads), which comes by option. A key that is not known is an error: a misspelt one would be ignored.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from vqcodec.errors import InputError
+
+TRAINING_LOSSES = ("squeeze", "vgg19")  # "alex" is the yardstick and never a loss
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One run of the loop. Shares are of the time budget, so that a run fills it on any machine.
+
+    Attributes:
+        crop_px: side of the training crops, a multiple of the stride.
+        batch: crops per step; 9 lets each step see each tier once.
+        learning_rate: AdamW's, before the decay.
+        warmup_steps: steps of linear warm-up.
+        decay_from: share after which the learning rate follows a cosine down to 2 %.
+        ema: decay of the averaged weights, the ones that are kept.
+        l1: weight of the mean absolute difference.
+        commitment: weight of the SimVQ loss.
+        perceptual: weight per feature net, "squeeze" (LPIPS) or "vgg19".
+        window_px: side of the random window a feature net looks at; 0 or missing is the whole crop.
+        critic: weight of the critic's loss for the decoder; 0 trains without a critic.
+        critic_from: share after which the critic is used; it learns from 2 % earlier.
+        critic_window_px: side of the critic's random window; 0 is the whole crop.
+        critic_rate: the critic's learning rate as a multiple of the nets'.
+        lecam: weight of the LeCam regulariser.
+        plain_until: share to train without quantisation before the codebook is fitted (from nothing).
+        seed: of crops, windows and weights.
+    """
+
+    crop_px: int = 128
+    batch: int = 9
+    learning_rate: float = 2e-4
+    warmup_steps: int = 40
+    decay_from: float = 0.5
+    ema: float = 0.995
+    l1: float = 1.0
+    commitment: float = 1.0
+    perceptual: Mapping[str, float] = field(default_factory=dict)
+    window_px: Mapping[str, int] = field(default_factory=dict)
+    critic: float = 0.0
+    critic_from: float = 0.0
+    critic_window_px: int = 0
+    critic_rate: float = 1.0
+    lecam: float = 0.01
+    plain_until: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Codebooks:
+    """How codebooks are made.
+
+    Attributes:
+        base_size: K of the base codebook.
+        base_tier: the tier condition under which the base codebook is trained.
+        latents: living latents to collect per tier for fitting and for usage counts.
+        n_init: restarts of k-means per tier.
+        usage_weighted: weigh base words by how often they are used under the tier's condition.
+        seed: of k-means.
+    """
+
+    base_size: int = 4096
+    base_tier: int = 9
+    latents: int = 16384
+    n_init: int = 4
+    usage_weighted: bool = True
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A whole recipe; see models/recipes for examples.
+
+    Attributes:
+        name: of the pack.
+        summary: one line for the manifest.
+        licence: of the weights, for the manifest.
+        default_tier: for the manifest.
+        net_kind: `net.kind` of the manifest.
+        net_config: `net.config` of the manifest.
+        codebooks: the table `[codebooks]`.
+        base: the table `[base]`, for `train tokenizer`.
+        tiers: the table `[tiers]`, for `train tiers`.
+        training: the table `[training]`, copied into the manifest (data sources, free keys).
+    """
+
+    name: str
+    summary: str = ""
+    licence: str = ""
+    default_tier: int = 8
+    net_kind: str = "light"
+    net_config: Mapping[str, Any] = field(default_factory=dict)
+    codebooks: Codebooks = field(default_factory=Codebooks)
+    base: Stage = field(default_factory=Stage)
+    tiers: Stage = field(default_factory=Stage)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        InputError: the file is missing or no TOML, a key is unknown, a value has the wrong type.
+    """
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}.", path=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file ({error}).", path=path) from error
+    net = table.pop("net", {})
+    stages = {key: _take(Stage, table.pop(key, {}), f"{path}: [{key}]") for key in ("base", "tiers")}
+    codebooks = _take(Codebooks, table.pop("codebooks", {}), f"{path}: [codebooks]")
+    known = {"kind": "net_kind", "config": "net_config"}
+    for key in net.keys() - known.keys():
+        raise InputError(f"{path}: [net] has the unknown key '{key}'.", field=key)
+    table |= {known[key]: value for key, value in net.items()}
+    if "name" not in table:
+        raise InputError(f"{path}: 'name' is missing.", field="name")
+    recipe: Recipe = _take(Recipe, table, str(path), codebooks=codebooks, **stages)
+    for stage in stages.values():
+        _check_losses(stage, path)
+    return recipe
+
+
+def _take(kind: type, table: Mapping[str, Any], place: str, **more: Any) -> Any:
+    """Make a dataclass from a table, each value of the type of its default."""
+    known = {item.name: item for item in fields(kind) if item.name not in more}
+    out: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in known:
+            raise InputError(f"{place}: unknown key '{key}'; known: {', '.join(known)}.", field=key)
+        wanted = str(known[key].type).split("[")[0]
+        good = {
+            "int": isinstance(value, int) and not isinstance(value, bool),
+            "float": isinstance(value, int | float) and not isinstance(value, bool),
+            "bool": isinstance(value, bool),
+            "str": isinstance(value, str),
+            "Mapping": isinstance(value, dict),
+        }[wanted]
+        if not good:
+            raise InputError(f"{place}: '{key}' is {value!r}; wanted {wanted}.", field=key)
+        out[key] = float(value) if wanted == "float" else value
+    return kind(**out, **more)
+
+
+def _check_losses(stage: Stage, path: Path) -> None:
+    for name in [*stage.perceptual, *stage.window_px]:
+        if name not in TRAINING_LOSSES:
+            raise InputError(
+                f"{path}: perceptual net '{name}' is not one of {', '.join(TRAINING_LOSSES)}.",
+                field=name,
+            )

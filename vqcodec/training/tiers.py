@@ -1,0 +1,122 @@
+"""Codebooks: the base from living latents, and nine tiers from the base by k-means.
+
+Source: Mao et al. 2023, arXiv 2307.08265, section 3: smaller codebooks by k-means of the large one. Here
+words are weighted by how often they are used under a tier's condition, so that unused ones take no
+centre. scikit-learn does the clustering, in float64 and with a fixed seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from vqcodec.errors import BackendError
+from vqcodec.nets.quantizer import nearest, to_sphere
+from vqcodec.training.photos import Photos
+from vqcodec.training.recipe import Codebooks
+from vqcodec.training.tokenizer import Tokenizer
+
+TIERS = range(1, 10)
+UNUSED_WEIGHT = 0.01  # of the mean usage, so that k-means never runs out of points
+BATCH = 18
+
+Say = Callable[[str], None]
+
+
+def codebook_size(tier: int) -> int:
+    """Codewords of a tier: 8 for tier 1 to 2048 for tier 9."""
+    return 1 << (tier + 2)
+
+
+def collect(model: Tokenizer, photos: Photos, tier: int, n_latents: int) -> NDArray[np.float32]:
+    """Living latents of random crops under a tier's condition, (n_latents, D)."""
+    parts: list[NDArray[np.float32]] = []
+    while sum(map(len, parts)) < n_latents:
+        parts.append(model.latents(photos.batch(BATCH), tier))
+    return np.concatenate(parts)[:n_latents]
+
+
+def fit_base(latents: NDArray[np.float32], how: Codebooks, *, on_sphere: bool) -> Tensor:
+    """Cluster living latents to the base codebook.
+
+    Args:
+        latents: (N, D), N at least `how.base_size`.
+        how: sizes and seed.
+        on_sphere: scale centres to norm sqrt(D).
+
+    Returns:
+        (K_base, D) float32, ordered along the first principal axis.
+    """
+    cluster = _sklearn().MiniBatchKMeans(
+        how.base_size, n_init=1, batch_size=8192, max_iter=40, random_state=how.seed
+    )
+    return _finish(cluster.fit(latents).cluster_centers_, None, on_sphere)
+
+
+def usage(latents: NDArray[np.float32], base: Tensor) -> NDArray[np.int64]:
+    """How often each base codeword is the nearest one, (K_base,)."""
+    found = nearest(torch.from_numpy(latents), base).numpy()
+    return np.bincount(found, minlength=len(base)).astype(np.int64)
+
+
+def fit_tier(
+    base: Tensor, tier: int, how: Codebooks, counts: NDArray[np.int64] | None, *, on_sphere: bool
+) -> Tensor:
+    """Cluster the base codewords to a tier's codebook.
+
+    Args:
+        base: (K_base, D).
+        tier: 1 to 9.
+        how: restarts and seed.
+        counts: (K_base,) usage of each base word, or None for equal weights.
+        on_sphere: scale centres to norm sqrt(D).
+
+    Returns:
+        (K_T, D) float32, ordered along the first principal axis.
+    """
+    words = base.double().numpy()
+    weight = None
+    if counts is not None:
+        weight = counts / max(1, counts.sum()) * len(counts) + UNUSED_WEIGHT
+    cluster = _sklearn().KMeans(codebook_size(tier), n_init=how.n_init, random_state=how.seed)
+    centres = cluster.fit(words, sample_weight=weight).cluster_centers_
+    return _finish(centres, words, on_sphere)
+
+
+def make_tiers(model: Tokenizer, photos: Photos, how: Codebooks, say: Say) -> dict[int, Tensor]:
+    """Make all nine codebooks of a model that has a base codebook."""
+    if model.base is None:
+        raise ValueError("the model has no base codebook")
+    on_sphere, out = model.net.kind == "light", {}
+    for tier in TIERS:
+        counts = None
+        if how.usage_weighted:
+            counts = usage(collect(model, photos, tier, how.latents), model.base)
+            say(f"tier {tier}: {(counts > 0).mean():.0%} of the base words are used")
+        out[tier] = fit_tier(model.base, tier, how, counts, on_sphere=on_sphere)
+    return out
+
+
+def _finish(centres: NDArray[np.floating], axis_of: object, on_sphere: bool) -> Tensor:
+    """Scale centres and order them along the first principal axis, so that an index means something."""
+    words = torch.from_numpy(np.asarray(centres, np.float64))
+    if on_sphere:
+        words = to_sphere(words)
+    points = words if axis_of is None else torch.from_numpy(np.asarray(axis_of))
+    axis = torch.linalg.svd(points - points.mean(0), full_matrices=False).Vh[0]
+    axis = axis * axis[axis.abs().argmax()].sign()  # an SVD leaves the sign open
+    return words[(words @ axis).argsort(stable=True)].float()
+
+
+def _sklearn() -> object:
+    try:
+        import sklearn.cluster
+    except ImportError as error:
+        raise BackendError(
+            "training needs scikit-learn, which is not installed. Run 'pip install vqcodec[train]'."
+        ) from error
+    return sklearn.cluster
