@@ -1,7 +1,7 @@
-"""What the commands say, and where: results on stdout, everything else on stderr; failures to exit codes.
+"""What the commands say, and where: results on stdout, all else on stderr; failures to exit codes.
 
-One `Console` lives through one command. Its `attempt` lets a command go on with the next file after a
-failure; `exit_code` keeps the highest code seen.
+One `Console` lives through one command. Its `attempt` lets a command go on with the next file after
+a failure; `exit_code` keeps the highest code seen.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Console:
 
         Raises:
             OutputError: stdout cannot be written.
-            BrokenPipeError: its reader has gone.
+            click.exceptions.Exit: its reader has gone.
         """
         with guarded_stdout():
             click.echo("\n".join(printable(line) for line in text.split("\n")))
@@ -89,7 +89,7 @@ class Console:
         """
         try:
             work()
-        except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
             self.fail(report(error, place))
@@ -98,7 +98,7 @@ class Console:
 
     @contextlib.contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """Give a `progress(done, total)` that draws on stderr: only on a terminal, only for long work."""
+        """Give a `progress(done, total)` for stderr: only on a terminal, only for long work."""
         if self.is_quiet or not sys.stderr.isatty():
             yield None
             return
@@ -152,13 +152,13 @@ def printable(text: str) -> str:
 
 @contextlib.contextmanager
 def guarded_stdout() -> Iterator[None]:
-    """Turn a failing stdout into `OutputError`; a broken pipe passes on for a quiet end."""
+    """Turn a failing stdout into `OutputError`, and one whose reader has gone into a quiet end."""
     try:
         yield
     except OSError as error:
         _mute_stdout()
         if error.errno == errno.EPIPE:
-            raise
+            raise click.exceptions.Exit(FileError.exit_code) from error
         raise OutputError(f"cannot be written: {reason(error)}.", place="stdout") from error
 
 
@@ -193,13 +193,13 @@ def _explain(error: BaseException) -> tuple[str, int]:
         return f"{name}{reason(error)}.", FileError.exit_code
     text = " ".join(f"{type(error).__name__}: {error}".split())[:200]
     return (
-        f"unexpected {text}. This is a bug in vqcodec: please report it with the output of --debug.",
+        f"unexpected {text}. This is a bug in vqcodec: report it with the output of --debug.",
         VqcError.exit_code,
     )
 
 
 def _is_torch_out_of_memory(error: BaseException) -> bool:
-    """Recognise torch's out-of-memory errors by name and text, since torch may not be imported here."""
+    """Recognise torch's out-of-memory errors by name and text, without importing torch."""
     text = str(error).lower()
     return type(error).__name__ == "OutOfMemoryError" or (
         isinstance(error, RuntimeError) and ("allocate memory" in text or "out of memory" in text)

@@ -10,8 +10,8 @@ import click
 from vqcodec import codec
 from vqcodec.cli import shared
 from vqcodec.cli.console import Console
-from vqcodec.cli.inputs import read_vqc_bytes, shown
-from vqcodec.cli.output import STREAM, Job, plan, run, shown_target, write
+from vqcodec.cli.inputs import STREAM, read_vqc_bytes, shown
+from vqcodec.cli.output import Job, plan, run, shown_target, write
 from vqcodec.errors import OutputError
 from vqcodec.inspection import describe
 from vqcodec.packs import store
@@ -21,7 +21,13 @@ _SUFFIX = ".png"
 """Of outputs that are not named, and the kind of image that stdout and devices get."""
 
 
-@click.command()
+@click.command(
+    epilog=shared.examples(
+        "vqcodec decode photo.vqc",
+        "vqcodec decode photo.vqc -o photo.webp -f",
+        "cat photo.vqc | vqcodec decode - -o - > photo.png",
+    )
+)
 @shared.inputs_argument
 @shared.output_options
 @shared.model_option
@@ -38,17 +44,11 @@ def decode(
     threads: int | None,
     console: Console,
 ) -> None:
-    r"""Decode .vqc files to images.
+    """Decode .vqc files to images.
 
     IN is a .vqc file, or - for stdin. Without -o, photo.vqc becomes
     photo.png beside it. The output's suffix decides its kind: .png .jpg
     .jpeg .webp .avif .bmp .tif .tiff .ppm; stdout gets PNG.
-
-    \b
-    Examples:
-      vqcodec decode photo.vqc
-      vqcodec decode photo.vqc -o photo.webp -f
-      cat photo.vqc | vqcodec decode - -o - > photo.png
     """
     jobs = plan(inputs, output, _SUFFIX, is_json=console.is_json)
     suffix = _suffix_for(jobs[0].target)  # the same for all: several outputs are never named

@@ -19,7 +19,13 @@ from vqcodec.packs import store
 from vqcodec.pixels.files import IMAGE_SUFFIXES, read_image
 
 
-@click.command()
+@click.command(
+    epilog=shared.examples(
+        "vqcodec encode photo.png",
+        "vqcodec encode photo.jpg -o small.vqc -t 3",
+        "vqcodec encode *.png -o out/ --json > sizes.jsonl",
+    )
+)
 @shared.inputs_argument
 @shared.output_options
 @shared.model_option
@@ -46,16 +52,10 @@ def encode(
     threads: int | None,
     console: Console,
 ) -> None:
-    r"""Encode images to .vqc files.
+    """Encode images to .vqc files.
 
     IN is any PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file, or - for stdin.
     Without -o, photo.png becomes photo.vqc beside it.
-
-    \b
-    Examples:
-      vqcodec encode photo.png
-      vqcodec encode photo.jpg -o small.vqc -t 3
-      vqcodec encode *.png -o out/ --json > sizes.jsonl
     """
     jobs = plan(inputs, output, ".vqc", is_json=console.is_json)
     if output is not None and Path(jobs[0].target).suffix.lower() in IMAGE_SUFFIXES:

@@ -13,19 +13,14 @@ from vqcodec.cli.inputs import check_inputs, read_vqc_bytes, shown
 from vqcodec.inspection import StreamInfo, describe
 
 
-@click.command()
+@click.command(epilog=shared.examples("vqcodec info photo.vqc", "vqcodec info *.vqc --json"))
 @shared.inputs_argument
 @shared.talk_options
 def info(inputs: tuple[str, ...], console: Console) -> None:
-    r"""Tell what .vqc files say of themselves: size, tier, model, packets.
+    """Tell what .vqc files say of themselves: size, tier, model, packets.
 
     Needs no model pack. Damage to packets is shown, not refused; see 'vqcodec
     verify' for a judgement.
-
-    \b
-    Examples:
-      vqcodec info photo.vqc
-      vqcodec info *.vqc --json
     """
     check_inputs(inputs)
 

@@ -101,10 +101,9 @@ def _read(name: str, limit: int, too_large: VqcError) -> bytes:
 def _open(name: str) -> BinaryIO:
     if name != STREAM:
         return Path(name).open("rb")
-    try:
-        return click.get_binary_stream("stdin")
-    except RuntimeError:
-        raise InputError("is closed. Pipe a file into it, or name one.") from None
+    if sys.stdin is None:
+        raise InputError("is closed. Pipe a file into it, or name one.")
+    return sys.stdin.buffer
 
 
 def _unreadable(error: OSError) -> InputError:

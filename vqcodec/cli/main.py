@@ -1,12 +1,13 @@
 """The `vqcodec` command: parse, dispatch, and turn every failure into one line and its exit code.
 
-Commands live one per module and load when they are asked for, so that `--help`, `info` and `verify` answer
-without torch.
+Commands live one per module and load when they are asked for, so that `--help`, `info` and `verify`
+answer without torch.
 """
 
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Any, Final, NoReturn
 
@@ -15,6 +16,8 @@ import click
 from vqcodec.bitstream.layout import FORMAT_VERSION
 from vqcodec.cli import console
 from vqcodec.cli.console import INTERRUPTED, PROGRAM
+from vqcodec.cli.shared import examples
+from vqcodec.errors import FileError
 
 COMMANDS: Final[dict[str, str]] = {
     "encode": "Encode images to .vqc files.",
@@ -25,6 +28,14 @@ COMMANDS: Final[dict[str, str]] = {
     "train": "Make a model pack from photos.",
 }
 """Command -> what the list of commands says; `vqcodec.cli.NAME` holds a click command NAME."""
+
+
+_EXIT_CODES: Final = """
+
+Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 a file (missing, unreadable, exists, no image,
+disk full), 4 a damaged or foreign .vqc file, 5 the model pack (missing, another, broken), 6 the
+machine (torch, device, memory), 130 interrupted. With several inputs: the highest.
+"""
 
 
 class Program(click.Group):
@@ -47,12 +58,19 @@ class Program(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Parse; this is where `--help` and `--version` write."""
+        with console.guarded_stdout():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; what it raises is reported here, where `--debug` is still known."""
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except BrokenPipeError:
+            ctx.exit(FileError.exit_code)
         except Exception as error:
             ctx.exit(console.report(error))
 
@@ -60,16 +78,16 @@ class Program(click.Group):
         """Run the program and leave with its exit code."""
         extra["prog_name"] = PROGRAM
         extra["standalone_mode"] = False
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # A name that the locale cannot write is escaped, as Python does on stderr.
+            sys.stdout.reconfigure(errors="backslashreplace")
         try:
-            with console.guarded_stdout():
-                code = super().main(*args, **extra)
+            code = super().main(*args, **extra)
         except click.UsageError as error:
             code = _report_usage(error)
         except (KeyboardInterrupt, click.Abort):
             click.echo(f"{PROGRAM}: interrupted", err=True)
             code = INTERRUPTED
-        except BrokenPipeError:
-            code = console.OutputError.exit_code
         except Exception as error:
             code = console.report(error)
         sys.exit(code if isinstance(code, int) else 0)
@@ -77,6 +95,11 @@ class Program(click.Group):
 
 def _report_usage(error: click.UsageError) -> int:
     """Print a usage error in the form of all others, with the help to read."""
+    if error.message.startswith(
+        "Usage:"
+    ):  # a group without its command: click's message is the help
+        click.echo(error.message, err=True)
+        return error.exit_code
     message = error.format_message().rstrip(".")
     path = error.ctx.command_path if error.ctx is not None else PROGRAM
     text = f"{message[:1].lower()}{message[1:]}. See '{path} --help'."
@@ -86,16 +109,26 @@ def _report_usage(error: click.UsageError) -> int:
 
 def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
-        from importlib.metadata import version
+        from importlib.metadata import PackageNotFoundError, version
 
-        click.echo(f"{PROGRAM} {version('vqcodec')} (format {FORMAT_VERSION})")
+        try:
+            program_version = version("vqcodec")
+        except PackageNotFoundError:  # a source tree that was never installed
+            program_version = "unknown"
+        click.echo(f"{PROGRAM} {program_version} (format {FORMAT_VERSION})")
         context.exit()
 
 
 @click.group(
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
-    epilog="See 'vqcodec COMMAND --help' for the options and an example of each.",
+    epilog=examples(
+        "vqcodec encode photo.png",
+        "vqcodec decode photo.vqc -o seen.png",
+        "curl -s URL | vqcodec decode - -o - | display -",
+        "vqcodec COMMAND --help",
+    )
+    + _EXIT_CODES,
 )
 @click.option(
     "--version",
@@ -106,21 +139,7 @@ def _show_version(context: click.Context, _: click.Parameter, is_asked: bool) ->
     help="Show the versions of program and file format.",
 )
 def cli() -> None:
-    """Photos in about 1 to 2 kB.
-
-    \b
-    Examples:
-      vqcodec encode photo.png                 # writes photo.vqc
-      vqcodec decode photo.vqc -o seen.png
-      curl -s URL | vqcodec decode - -o - | display -
-      vqcodec info photo.vqc
-
-    \b
-    Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 a file (missing,
-    unreadable, exists, no image, disk full), 4 a damaged or foreign .vqc
-    file, 5 the model pack (missing, another, broken), 6 the machine (torch,
-    device, memory), 130 interrupted. With several inputs: the highest.
-    """  # noqa: D301  (the escapes are click's own)
+    """Photos in about 1 to 2 kB."""
 
 
 main = cli

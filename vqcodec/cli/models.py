@@ -1,4 +1,4 @@
-"""`vqcodec models`: which model packs are there, what they are, whether they are whole; no torch."""
+"""`vqcodec models`: which model packs are there, what they are, are they whole; no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from vqcodec.cli import shared
 from vqcodec.cli.console import Console
-from vqcodec.errors import ModelError
+from vqcodec.errors import ModelError, ModelNotFoundError
 from vqcodec.packs import store
 from vqcodec.packs.manifest import MANIFEST_NAME
 from vqcodec.packs.store import Pack
@@ -17,29 +17,22 @@ from vqcodec.packs.store import Pack
 _name_argument = click.argument("name", required=False, default=None, metavar="[NAME]")
 
 
-@click.group(no_args_is_help=True)
+@click.group(
+    no_args_is_help=True,
+    epilog=shared.examples("vqcodec models list", "vqcodec models check photo-1"),
+)
 def models() -> None:
-    r"""List and check model packs.
+    """List and check model packs.
 
     Packs are looked for in the folders that the environment variable
     VQCODEC_MODELS lists, then among those that come with vqcodec.
-
-    \b
-    Examples:
-      vqcodec models list
-      vqcodec models check photo-1
     """
 
 
-@models.command("list")
+@models.command("list", epilog=shared.examples("vqcodec models list --json"))
 @shared.talk_options
 def list_packs(console: Console) -> None:
-    r"""List the packs that can be found; a star marks the default.
-
-    \b
-    Example:
-      vqcodec models list --json
-    """
+    """List the packs that can be found; a star marks the default."""
     packs = store.available()
     if not packs:
         console.say("no model pack found; set VQCODEC_MODELS to a folder of packs")
@@ -57,17 +50,13 @@ def list_packs(console: Console) -> None:
         )
 
 
-@models.command("show")
+@models.command("show", epilog=shared.examples("vqcodec models show photo-1"))
 @_name_argument
 @shared.talk_options
 def show_pack(name: str | None, console: Console) -> None:
-    r"""Show what a pack's manifest says; without NAME of the default.
+    """Show what a pack's manifest says.
 
-    NAME is a pack's name or folder.
-
-    \b
-    Example:
-      vqcodec models show photo-1
+    NAME is a pack's name or folder; without it, the default pack is shown.
     """
     pack = store.find(name)
     manifest = pack.manifest
@@ -100,23 +89,18 @@ def show_pack(name: str | None, console: Console) -> None:
     console.result("\n".join(lines))
 
 
-@models.command("check")
+@models.command("check", epilog=shared.examples("vqcodec models check && echo all intact"))
 @_name_argument
 @shared.talk_options
 def check_packs(name: str | None, console: Console) -> None:
-    r"""Check manifest and weights of a pack; without NAME of all that can be found.
+    """Check a pack's manifest and weights.
 
-    Exit code 5 when one is broken.
-
-    \b
-    Example:
-      vqcodec models check && echo all intact
+    Without NAME, all packs that can be found are checked. Exit code 5 when one
+    is broken.
     """
     folders = _all_folders() if name is None else [store.find(name).path]
     if not folders:
-        raise store.ModelNotFoundError(
-            "no model pack found. Set VQCODEC_MODELS to a folder of packs."
-        )
+        raise ModelNotFoundError("no model pack found. Set VQCODEC_MODELS to a folder of packs.")
 
     def work(folder: Path) -> None:
         pack = store.load(folder)
@@ -130,15 +114,13 @@ def check_packs(name: str | None, console: Console) -> None:
         console.attempt("", partial(work, folder))
 
 
-@models.command("path")
+@models.command("path", epilog=shared.examples('cat "$(vqcodec models path photo-1)/CARD.md"'))
 @_name_argument
 @shared.talk_options
 def show_path(name: str | None, console: Console) -> None:
-    r"""Print the folder of a pack; without NAME of the default.
+    """Print the folder of a pack.
 
-    \b
-    Example:
-      cat "$(vqcodec models path photo-1)/CARD.md"
+    NAME is a pack's name or folder; without it, the default pack is meant.
     """
     pack = store.find(name)
     if console.is_json:
@@ -156,7 +138,7 @@ def _default_path() -> Path | None:
 
 
 def _all_folders() -> list[Path]:
-    """List the folders that hold a manifest, broken ones too, which `store.available` leaves out."""
+    """List the folders that hold a manifest, with the broken ones that `available` leaves out."""
     roots = [root for root in store.search_folders() if root.is_dir()]
     return [path.parent for root in roots for path in sorted(root.glob(f"*/{MANIFEST_NAME}"))]
 

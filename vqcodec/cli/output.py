@@ -1,7 +1,7 @@
 """Where outputs go, and how they get there whole or not at all.
 
-`plan` gives every input its output, `check` finds out early what would go wrong, `write` puts the bytes into
-a temporary file in the target's folder and gives it its name at the end.
+`plan` gives every input its output, `check` finds out early what would go wrong, `write` puts the
+bytes into a temporary file in the target's folder and gives it its name at the end.
 """
 
 from __future__ import annotations
@@ -121,13 +121,12 @@ def write(target: str, data: bytes, *, is_forced: bool) -> None:
     Raises:
         OutputExistsError: it exists.
         OutputError: it cannot be written (disk full, read-only folder).
-        BrokenPipeError: the reader of stdout has gone.
+        click.exceptions.Exit: the reader of stdout has gone.
     """
     if target == STREAM:
         with guarded_stdout():
-            stream = click.get_binary_stream("stdout")
-            stream.write(data)
-            stream.flush()
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
         return
     path = Path(target)
     try:

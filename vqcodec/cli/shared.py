@@ -16,45 +16,19 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
+# What is wrong with a file is no wrong usage: click is not to judge it.
+_PATH = click.Path(allow_dash=True, readable=False)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d{1,3})?")
 
 
-class _Device(click.ParamType):
-    """`auto`, `cpu` or `cuda[:N]`."""
-
-    name = "device"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        if not _DEVICE.fullmatch(value):
-            self.fail(f"'{value}' is no device; use auto, cpu or cuda[:N].", param, ctx)
-        return str(value)
-
-
-class _Tier(click.ParamType):
-    """A tier id of the format."""
-
-    name = "tier"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        try:
-            tier = int(value)
-        except ValueError:
-            tier = 0
-        if tier not in TIERS:
-            low, high = min(TIERS), max(TIERS)
-            self.fail(
-                f"'{value}' is no tier; tiers are {low} (smallest file) to {high} (best picture).",
-                param,
-                ctx,
-            )
-        return tier
+def examples(*commands: str) -> str:
+    """Return the part of a help text that shows commands as typed, for click's `epilog`."""
+    return "\b\nExamples:\n" + "\n".join(f"  {command}" for command in commands)
 
 
 def inputs_argument(function: F) -> F:
     """Add `IN...`."""
-    return click.argument(
-        "inputs", metavar="IN...", nargs=-1, required=True, type=click.Path(allow_dash=True)
-    )(function)
+    return click.argument("inputs", metavar="IN...", nargs=-1, required=True, type=_PATH)(function)
 
 
 def output_options(function: F) -> F:
@@ -66,7 +40,7 @@ def output_options(function: F) -> F:
         "-o",
         "--output",
         metavar="OUT",
-        type=click.Path(allow_dash=True),
+        type=_PATH,
         help="File or folder to write, or - for stdout. Without it: beside the input, with the "
         "suffix changed.",
     )(function)
@@ -89,7 +63,7 @@ def tier_option(function: F) -> F:
         "-t",
         "--tier",
         metavar="TIER",
-        type=_Tier(),
+        callback=_check_tier,
         help="1 (smallest file) to 9 (best picture). Default: the pack's own, usually 8.",
     )(function)
 
@@ -113,7 +87,7 @@ def machine_options(function: F) -> F:
     return click.option(
         "--device",
         metavar="DEVICE",
-        type=_Device(),
+        callback=_check_device,
         default="auto",
         help="Where the networks run: auto (a GPU if there is one), cpu or cuda[:N].",
     )(function)
@@ -160,3 +134,20 @@ def device_used(device: str) -> str:
     import torch
 
     return "device cuda" if torch.cuda.is_available() else "no GPU found, device cpu"
+
+
+def _check_tier(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if value not in map(str, TIERS):
+        low, high = min(TIERS), max(TIERS)
+        raise click.BadParameter(
+            f"'{value}' is no tier; tiers are {low} (smallest file) to {high} (best picture)."
+        )
+    return int(value)
+
+
+def _check_device(_: click.Context, __: click.Parameter, value: str) -> str:
+    if not _DEVICE.fullmatch(value):
+        raise click.BadParameter(f"'{value}' is no device; use auto, cpu or cuda[:N].")
+    return value

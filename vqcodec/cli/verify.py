@@ -1,4 +1,4 @@
-"""`vqcodec verify`: are files whole? Down to the indices without torch, down to pixels on demand."""
+"""`vqcodec verify`: are files whole? Down to indices without torch, to pixels on demand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from vqcodec.cli.inputs import check_inputs, read_vqc_bytes, shown
 from vqcodec.errors import FormatError
 
 
-@click.command()
+@click.command(
+    epilog=shared.examples("vqcodec verify photo.vqc && echo intact", "vqcodec verify *.vqc --json")
+)
 @shared.inputs_argument
 @shared.model_option
 @click.option("--pixels", "with_pixels", is_flag=True, help="Decode the picture too; slower.")
@@ -29,16 +31,11 @@ def verify(
     threads: int | None,
     console: Console,
 ) -> None:
-    r"""Check that .vqc files are whole.
+    """Check that .vqc files are whole.
 
     Reads structure and checksums and decodes every index. Prints one line per
     file on stdout (with -q only for damaged ones); exit code 4 when a file is
     damaged, 5 when the model pack that it needs is not there.
-
-    \b
-    Examples:
-      vqcodec verify photo.vqc && echo intact
-      vqcodec verify *.vqc --json
     """
     check_inputs(inputs)
 

@@ -1,1 +1,1 @@
-"""Image files to uint8 `(H, W, 3)` sRGB pixels and back; padding to the stride and cropping. No torch."""
+"""Image files to uint8 `(H, W, 3)` sRGB pixels and back; padding to the stride. No torch."""

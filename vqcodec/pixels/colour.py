@@ -83,14 +83,15 @@ def _from_deep_gray(
 
 
 def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | None]:
-    """Part the colours (L, RGB, CMYK or LAB) from the transparency (H, W), None where there is none."""
+    """Part the colours (L, RGB, CMYK or LAB) from the opacity (H, W), None where all is opaque."""
     if image.mode in ("CMYK", "LAB", "L", "RGB") and "transparency" not in image.info:
         return image, None
     if not image.has_transparency_data:
         return image.convert("L" if image.mode == "1" else "RGB"), None
     key = image.info.get("transparency")
     if isinstance(key, tuple) and max(key) > 255:
-        # A PNG of 16 bits names the transparent colour in 16 bits; Pillow keeps the high bytes of pixels.
+        # A PNG of 16 bits names the transparent colour in 16 bits; of pixels, Pillow keeps the
+        # high bytes.
         image.info["transparency"] = tuple(value >> 8 for value in key)
     elif isinstance(key, int) and key > 255:
         del image.info["transparency"]  # no 8-bit pixel has this value
@@ -101,7 +102,7 @@ def _split_alpha(image: Image.Image) -> tuple[Image.Image, NDArray[np.uint8] | N
 
 
 def _to_srgb(colour: Image.Image, icc: bytes | None, notes: list[str]) -> Image.Image:
-    """Apply the embedded profile; a profile that cannot be used leaves the plain conversion and a note."""
+    """Apply the embedded profile; one that cannot be used leaves a plain conversion and a note."""
     if icc:
         try:
             return _apply_profile(colour, icc)
@@ -110,8 +111,7 @@ def _to_srgb(colour: Image.Image, icc: bytes | None, notes: list[str]) -> Image.
     elif colour.mode == "CMYK":
         notes.append("CMYK without a colour profile; the colours are converted plainly")
     if colour.mode == "LAB":
-        srgb = ImageCms.createProfile("sRGB")
-        return _transform(colour, ImageCms.createProfile("LAB"), srgb)
+        return _transform(colour, ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")))
     return colour.convert("RGB")
 
 
@@ -125,15 +125,12 @@ def _apply_profile(colour: Image.Image, icc: bytes) -> Image.Image:
         raise ValueError(f"a profile for {mode} in an image of {colour.mode}")
     if mode == "RGB" and ImageCms.getProfileDescription(profile).lower().startswith("srgb"):
         return colour  # the usual case, kept exact: a transform would move pixels by one
-    return _transform(colour, profile, ImageCms.createProfile("sRGB"))
+    return _transform(colour, profile)
 
 
-def _transform(
-    colour: Image.Image,
-    source: ImageCms.ImageCmsProfile | ImageCms.core.CmsProfile,
-    target: ImageCms.core.CmsProfile,
-) -> Image.Image:
-    """Run one colour transform into RGB, perceptual as browsers and viewers do."""
+def _transform(colour: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
+    """Run one colour transform into sRGB, perceptual as browsers and viewers do."""
+    target = ImageCms.createProfile("sRGB")
     intent = ImageCms.Intent.PERCEPTUAL
     done = ImageCms.profileToProfile(colour, source, target, intent, outputMode="RGB")
     if done is None:
@@ -142,7 +139,8 @@ def _transform(
 
 
 def _over_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Blend (H, W, 3) over white by alpha (H, W), rounding to nearest; row by row to spare memory."""
+    """Blend (H, W, 3) over white by alpha (H, W), in place, rounding to nearest."""
+    # Row by row, so that a large image never stands in memory as uint32.
     for row, opacity in zip(pixels, alpha, strict=True):
         weight = opacity.astype(np.uint32)[:, None]  # (W, 1)
         row[:] = (row * weight + 255 * (255 - weight) + 127) // 255

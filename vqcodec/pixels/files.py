@@ -1,7 +1,8 @@
 """Image bytes to uint8 `(H, W, 3)` sRGB pixels, upright, and back.
 
-The only door to Pillow's readers and writers. Sizes are judged from the header before any pixel is decoded,
-Pillow's warnings and its own bomb limit stay inside, and whatever it raises leaves as `ImageError`.
+The only door to Pillow's readers and writers. Sizes are judged from the header before any pixel is
+decoded, Pillow's warnings and its own bomb limit stay inside, and whatever it raises leaves as
+`ImageError`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from PIL import (
     PpmImagePlugin,
     QoiImagePlugin,
     TiffImagePlugin,
+    UnidentifiedImageError,
     WebPImagePlugin,
 )
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_SIDE: Final = 65535
-"""Pixels per side that the file format can name (`bitstream.layout.MAX_SIDE`, held equal by a test)."""
+"""Pixels per side that the file format can name: `bitstream.layout.MAX_SIDE`, by a test."""
 
 _READERS: Final = (
     PngImagePlugin.PngImageFile,
@@ -84,8 +86,8 @@ def read_image(data: bytes, *, max_pixels: int) -> tuple[NDArray[np.uint8], list
         max_pixels: limit on width x height, judged before pixels are decoded.
 
     Returns:
-        (H, W, 3) uint8 sRGB, upright (EXIF orientation applied), transparency over white; and notes for
-        people on what was chosen for them, one sentence each, without a file name.
+        (H, W, 3) uint8 sRGB, upright (EXIF orientation applied), transparency over white; and
+        notes for people on what was chosen for them, one sentence each, without a file name.
 
     Raises:
         InputError: no bytes at all.
@@ -98,11 +100,12 @@ def read_image(data: bytes, *, max_pixels: int) -> tuple[NDArray[np.uint8], list
             # A reader is missing from OPEN where Pillow was built without its library.
             formats = [kind.format for kind in _READERS if kind.format in Image.OPEN]
             image = Image.open(io.BytesIO(data), formats=formats)
-        except Image.UnidentifiedImageError as error:
+        except UnidentifiedImageError as error:
             if data.startswith(_SIGNATURES):
                 raise _broken("its header cannot be read") from error
             raise ImageError(
-                "not an image that can be read. Give a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file."
+                "not an image that can be read. Give a PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF "
+                "file."
             ) from error
         except MemoryError:
             raise
@@ -134,7 +137,7 @@ def write_image(pixels: NDArray[np.uint8], suffix: str) -> bytes:
         The file's bytes. PNG, WebP, BMP, TIFF and PPM are lossless, JPEG and AVIF nearly so.
 
     Raises:
-        OutputError: a suffix that stands for no kind of image here, or a size that this kind cannot hold.
+        OutputError: an unknown suffix, or a size that this kind of image cannot hold.
         ValueError: `pixels` is not (H, W, 3) uint8.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
@@ -201,7 +204,7 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 
 
 def _has_more_images(image: Image.Image) -> bool:
-    """Whether an animation or further pages follow. A JPEG's further images are previews and depth maps."""
+    """Whether an animation or further pages follow; those of a JPEG are mere previews."""
     return image.format != "MPO" and bool(getattr(image, "is_animated", False))
 
 

@@ -1,7 +1,8 @@
 """Padding to a multiple of the stride, and the crop that undoes it.
 
-The networks halve an image several times, so both sides must be multiples of the stride. Rows and columns
-are added at the bottom and at the right by repeating the edge: no hard border that costs indices.
+The networks halve an image several times, so both sides must be multiples of the stride. Rows and
+columns are added at the bottom and at the right by repeating the edge: no hard border that costs
+indices.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ def pad(pixels: NDArray[np.uint8], stride: int) -> NDArray[np.uint8]:
         stride: at least 1, pixels.
 
     Returns:
-        (H', W', 3) uint8 with H' and W' the next multiples; the top left (H, W) part is `pixels`. The very
-        array that came in where nothing is to be added.
+        (H', W', 3) uint8 with H' and W' the next multiples; the top left (H, W) part is `pixels`.
+        The very array that came in where nothing is to be added.
 
     Raises:
         ValueError: an empty image, not three axes, or a stride below 1.
