@@ -1,7 +1,7 @@
 """Files of a training run: `last.pt` to go on from, `ema.safetensors` to start from or to export.
 
-`last.pt` is read with `weights_only`, so that it cannot run code; it is training state and never part of
-a pack. `ema.safetensors` has the tensors of a pack in float32 (`net.KEY`, `base.codewords`,
+`last.pt` is read with `weights_only`, so that it cannot run code; it is training state and never
+part of a pack. `ema.safetensors` has the tensors of a pack in float32 (`net.KEY`, `base.codewords`,
 `tier.T.codewords`) and the network's config in its metadata.
 """
 
@@ -57,12 +57,12 @@ class Start:
         return Tokenizer(net, self.base, self.codebooks)
 
 
-def save_ema(model: Tokenizer, path: Path, kind: str, config: Mapping[str, Any], **note: Any) -> None:
+def save_ema(
+    model: Tokenizer, path: Path, kind: str, config: Mapping[str, Any], **note: Any
+) -> None:
     """Write `ema.safetensors` atomically; `note` goes into its metadata as strings."""
     tensors = {f"net.{key}": value for key, value in model.net.state_dict().items()}
-    if model.base is not None:
-        tensors["base.codewords"] = model.base
-    tensors |= {f"tier.{tier}.codewords": words for tier, words in model.codebooks().items()}
+    tensors |= model.tables()
     metadata = {"kind": kind, "config": json.dumps(dict(config))}
     metadata |= {key: str(value) for key, value in note.items()}
     contiguous = {key: value.detach().float().cpu().contiguous() for key, value in tensors.items()}
@@ -90,7 +90,7 @@ def load_last(path: Path) -> dict[str, Any]:
 
 
 def load_start(path: Path) -> Start:
-    """Read weights to start from: an `ema.safetensors`, a pack's weights beside its manifest, or the kit's.
+    """Read weights to start from: a run's `ema.safetensors`, a pack's, or those of the kit.
 
     Raises:
         InputError: missing or no safetensors file.
@@ -99,7 +99,7 @@ def load_start(path: Path) -> Start:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            tensors = {key: file.get_tensor(key) for key in file.keys()}
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a readable safetensors file.", path=path) from error
     if any(key.startswith("encoder.") for key in tensors):

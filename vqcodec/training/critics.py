@@ -1,6 +1,7 @@
 """The critic: a PatchGAN with hinge losses and LeCam regularisation.
 
-Sources: Isola et al. 2017 (PatchGAN, arXiv 1611.07004); Tseng et al. 2021 (LeCam, arXiv 2104.03310).
+Sources: Isola et al. 2017 (PatchGAN, arXiv 1611.07004); Tseng et al. 2021 (LeCam, arXiv
+2104.03310).
 """
 
 from __future__ import annotations

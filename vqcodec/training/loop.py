@@ -83,11 +83,13 @@ class Trainer:
             "spent": self.spent,
             "random": torch.get_rng_state(),
             "photos": self.photos.random.bit_generator.state,
-            "books": {str(tier): len(self.model.books[str(tier)].basis) for tier in self.model.tiers},
+            "books": {
+                str(tier): len(self.model.books[str(tier)].basis) for tier in self.model.tiers
+            },
         }
 
     def resume(self, path: Path) -> None:
-        """Go on from `last.pt`: weights, averages, optimisers, random numbers, step and time spent."""
+        """Go on from `last.pt`: weights, optimisers, random numbers, step, time spent."""
         state = checkpoint.load_last(path)
         sizes: dict[str, int] = state["books"]
         if not self.model.books and sizes:  # the codebooks came after plain training
@@ -212,8 +214,9 @@ class Trainer:
     def _check(self, value: Tensor) -> Tensor:
         if not math.isfinite(float(value.detach())):
             raise VqcError(
-                f"a loss or gradient is not finite at step {self.step}: stopped; the last checkpoint "
-                f"in {self.out} is kept. Lower the learning rate, then go on with --resume.",
+                f"a loss or gradient is not finite at step {self.step}: stopped; the last "
+                f"checkpoint in {self.out} is kept. Lower the learning rate and go on with "
+                "--resume.",
                 step=self.step,
             )
         return value

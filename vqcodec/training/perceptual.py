@@ -1,8 +1,9 @@
 """Frozen perceptual features and distances on them, from local safetensors files.
 
-LPIPS (Zhang et al. 2018, arXiv 1801.03924, version 0.1) on SqueezeNet 1.1, and on AlexNet for measuring
-only; VGG-19 features by plain distance. Images are (B, 3, H, W) in [-1, 1]. One net alone gets fooled:
-with squeeze only, the decoder paints a grid that SqueezeNet's stride of 2 cannot see (docs/TRAINING.md).
+LPIPS (Zhang et al. 2018, arXiv 1801.03924, version 0.1) on SqueezeNet 1.1, and on AlexNet for
+measuring only; VGG-19 features by plain distance. Images are (B, 3, H, W) in [-1, 1]. One net alone
+gets fooled: with squeeze only, the decoder paints a grid that SqueezeNet's stride of 2 cannot see
+(docs/TRAINING.md).
 """
 
 from __future__ import annotations
@@ -175,9 +176,7 @@ class Vgg19(Perceptual):
 
     def distance(self, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
         """Mean over depths of the squared distance of unit vectors, (B,)."""
-        parts = [
-            (a - b).square().sum(1).mean((1, 2)) for a, b in zip(ours, theirs, strict=True)
-        ]
+        parts = [(a - b).square().sum(1).mean((1, 2)) for a, b in zip(ours, theirs, strict=True)]
         return torch.stack(parts).mean(0)
 
 

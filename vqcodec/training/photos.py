@@ -22,13 +22,15 @@ from torch.nn import functional as F
 from vqcodec.errors import InputError
 
 SUFFIXES = frozenset({".avif", ".jpg", ".jpeg", ".png", ".webp"})
-DOUBLE_SHARE = 1 / 3  # of the crops are taken at twice the size and halved: other scales and less noise
+DOUBLE_SHARE = (
+    1 / 3
+)  # of the crops are taken at twice the size and halved: other scales and less noise
 
 
 def read_photos(
     source: Path, *, most: int | None = None, threads: int = 1
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Decode the photos of a folder (searched through, tars in it too) or of one tar, in order of name.
+    """Decode the photos of a folder (searched through, tars in it too) or of one tar, in order.
 
     Args:
         source: folder, `.tar` or one image.
@@ -93,7 +95,9 @@ class Photos:
         every = (pixels for _, pixels in read_photos(source, most=most, threads=threads))
         self.all = [pixels for pixels in every if min(pixels.shape[:2]) >= crop_px]
         if not self.all:
-            raise InputError(f"{source}: no photo with {crop_px} pixels or more a side.", path=source)
+            raise InputError(
+                f"{source}: no photo with {crop_px} pixels or more a side.", path=source
+            )
         self.crop_px = crop_px
         self.random = np.random.default_rng(seed)
 

@@ -1,7 +1,8 @@
 """A training recipe: a TOML file to a checked dataclass.
 
-Everything that decides what a model becomes stands here, apart from what the machine gives (data, time,
-threads), which comes by option. A key that is not known is an error: a misspelt one would be ignored.
+Everything that decides what a model becomes stands here, apart from what the machine gives (data,
+time, threads), which comes by option. A key that is not known is an error: a misspelt one would be
+ignored.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Stage:
         critic_window_px: side of the critic's random window; 0 is the whole crop.
         critic_rate: the critic's learning rate as a multiple of the nets'.
         lecam: weight of the LeCam regulariser.
-        plain_until: share to train without quantisation before the codebook is fitted (from nothing).
+        plain_until: share to train without quantisation before the codebook is fitted (from
+            nothing).
         seed: of crops, windows and weights.
     """
 
@@ -123,7 +125,9 @@ def load_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a TOML file ({error}).", path=path) from error
     net = table.pop("net", {})
-    stages = {key: _take(Stage, table.pop(key, {}), f"{path}: [{key}]") for key in ("base", "tiers")}
+    stages = {
+        key: _take(Stage, table.pop(key, {}), f"{path}: [{key}]") for key in ("base", "tiers")
+    }
     codebooks = _take(Codebooks, table.pop("codebooks", {}), f"{path}: [codebooks]")
     known = {"kind": "net_kind", "config": "net_config"}
     for key in net.keys() - known.keys():

@@ -39,7 +39,9 @@ class Budget:
         return self.spent / self.seconds
 
 
-def learning_rate(peak: float, step: int, warmup_steps: int, share: float, decay_from: float) -> float:
+def learning_rate(
+    peak: float, step: int, warmup_steps: int, share: float, decay_from: float
+) -> float:
     """Linear warm-up by steps, then constant, then a cosine down to 2 % from `decay_from` on."""
     rate = peak * min(1.0, (step + 1) / max(1, warmup_steps))
     if share < decay_from:

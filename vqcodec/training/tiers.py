@@ -1,8 +1,8 @@
 """Codebooks: the base from living latents, and nine tiers from the base by k-means.
 
-Source: Mao et al. 2023, arXiv 2307.08265, section 3: smaller codebooks by k-means of the large one. Here
-words are weighted by how often they are used under a tier's condition, so that unused ones take no
-centre. scikit-learn does the clustering, in float64 and with a fixed seed.
+Source: Mao et al. 2023, arXiv 2307.08265, section 3: smaller codebooks by k-means of the large one.
+Here words are weighted by how often they are used under a tier's condition, so that unused ones
+take no centre. scikit-learn does the clustering, in float64 and with a fixed seed.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def make_tiers(model: Tokenizer, photos: Photos, how: Codebooks, say: Say) -> di
 
 
 def _finish(centres: NDArray[np.floating], axis_of: object, on_sphere: bool) -> Tensor:
-    """Scale centres and order them along the first principal axis, so that an index means something."""
+    """Scale centres and order them along the first principal axis."""
     words = torch.from_numpy(np.asarray(centres, np.float64))
     if on_sphere:
         words = to_sphere(words)

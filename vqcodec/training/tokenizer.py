@@ -1,7 +1,7 @@
-"""The model in training: a network, one SimVQ codebook per tier, and the straight-through quantiser.
+"""The model in training: a network, one SimVQ codebook per tier, the straight-through quantiser.
 
-While the base codebook is trained there is one codebook, that of the base tier; afterwards nine, and the
-base is carried along as a plain table.
+While the base codebook is trained there is one codebook, that of the base tier; afterwards nine,
+and the base is carried along as a plain table.
 """
 
 from __future__ import annotations
@@ -25,13 +25,20 @@ class Tokenizer(nn.Module):
         net: the network.
         base: (K_base, D) base codebook, or None before it is fitted.
         codebooks: (K_T, D) codewords by tier; empty trains without quantisation.
+
+    Attributes:
+        trains_base: the one codebook is the base codebook, seen under the base tier's condition.
     """
 
     def __init__(
-        self, net: Autoencoder, base: Tensor | None = None, codebooks: dict[int, Tensor] | None = None
+        self,
+        net: Autoencoder,
+        base: Tensor | None = None,
+        codebooks: dict[int, Tensor] | None = None,
     ) -> None:
         super().__init__()
         self.net = net
+        self.trains_base = False
         self.register_buffer("base", None if base is None else base.float().clone())
         self.books = nn.ModuleDict()
         for tier, words in (codebooks or {}).items():
@@ -84,6 +91,14 @@ class Tokenizer(nn.Module):
         """Return the codewords (K_T, D) of every tier, folded."""
         return {tier: self.books[str(tier)].fold() for tier in self.tiers}
 
+    def tables(self) -> dict[str, Tensor]:
+        """Return the codebooks by their keys in a pack."""
+        books = self.codebooks()
+        if self.trains_base:
+            return {"base.codewords": next(iter(books.values()))} if books else {}
+        out = {f"tier.{tier}.codewords": words for tier, words in books.items()}
+        return out if self.base is None else {"base.codewords": self.base, **out}
+
     def to_nets(self) -> Nets:
         """Return the same thing that a pack gives: numpy in and out; the network is shared."""
         return Nets(self.net, self.codebooks(), next(self.net.parameters()).device)
@@ -91,5 +106,6 @@ class Tokenizer(nn.Module):
     @torch.no_grad()
     def latents(self, image: Tensor, tier: int) -> NDArray[np.float32]:
         """Latent vectors of images (B, 3, H, W) under a tier's condition, (B * h * w, D)."""
-        out: NDArray[np.float32] = self.net.encode(image, tier).permute(0, 2, 3, 1).flatten(0, 2).numpy()
+        latent = self.net.encode(image, tier).permute(0, 2, 3, 1).flatten(0, 2)
+        out: NDArray[np.float32] = latent.numpy()
         return out

@@ -1,0 +1,185 @@
+"""From a run's averaged weights to a complete model pack.
+
+Kernels go to int8, the rest to f16; frequency tables are counted on training photos with the model
+as it will be used, that is after this rounding. `CARD.md` is written by hand and left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import save
+from torch import Tensor
+
+from vqcodec.entropy import frequencies
+from vqcodec.errors import InputError, OutputError
+from vqcodec.nets.autoencoder import build
+from vqcodec.nets.kernels import from_stored, to_stored
+from vqcodec.nets.load import Nets
+from vqcodec.training.checkpoint import Start
+from vqcodec.training.photos import read_photos
+from vqcodec.training.recipe import Recipe
+from vqcodec.training.tiers import TIERS
+
+MANIFEST_NAME, WEIGHTS_NAME = "manifest.toml", "weights.safetensors"
+
+
+def export(
+    start: Start,
+    recipe: Recipe,
+    data: Path,
+    out: Path,
+    *,
+    n_photos: int = 300,
+    int8: bool = True,
+    training: Mapping[str, Any] | None = None,
+    quality: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write a pack folder.
+
+    Args:
+        start: averaged weights with a base codebook and nine tiers.
+        recipe: name, summary, licence and default tier for the manifest.
+        data: training photos to count frequencies on, as whole photos.
+        out: folder of the pack; manifest and weights in it are replaced.
+        n_photos: photos to count on, the first in order of name.
+        int8: off writes f16 kernels (to measure what int8 costs).
+        training: more keys for the manifest's `[training]`.
+        quality: keys for the manifest's `[quality]`.
+        say: takes progress lines.
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        InputError: codebooks or photos are missing.
+        OutputError: the folder cannot be written.
+    """
+    if set(start.codebooks) != set(TIERS):
+        raise InputError("these weights have no nine tiers: run 'vqcodec train tiers' first.")
+    if start.base is None:
+        raise InputError(
+            "these weights have no base codebook: run 'vqcodec train tokenizer' first."
+        )
+    tensors = {f"net.{k}": v for k, v in to_stored(start.state, int8=int8).items()}
+    tensors["base.codewords"] = start.base.half()
+    codebooks = {tier: words.half() for tier, words in sorted(start.codebooks.items())}
+    nets = _stored_nets(start, tensors, codebooks)
+    counts = count(nets, data, n_photos, say)
+    for tier, words in codebooks.items():
+        tensors[f"tier.{tier}.codewords"] = words
+        table = frequencies.from_counts(counts[tier])
+        tensors[f"tier.{tier}.frequencies"] = torch.from_numpy(table.astype(np.uint16))
+    config = dict(start.config)
+    blob = save({key: value.contiguous() for key, value in tensors.items()}, _metadata(start))
+    manifest = _manifest(recipe, start.kind, nets.stride, config, blob, codebooks)
+    manifest["training"] = {**recipe.training, **(training or {}), "frequency_photos": n_photos}
+    manifest["quality"] = dict(quality or {})
+    return _write(out, blob, manifest)
+
+
+def count(
+    nets: Nets, data: Path, n_photos: int, say: Callable[[str], None]
+) -> dict[int, NDArray[np.int64]]:
+    """Count indices per tier over photos, cut to multiples of the stride."""
+    totals = {
+        tier: np.zeros(len(words), np.int64) for tier, words in sorted(nets.codebooks.items())
+    }
+    seen = 0
+    for seen, (_, pixels) in enumerate(islice(read_photos(data), n_photos), 1):
+        height, width = (size // nets.stride * nets.stride for size in pixels.shape[:2])
+        for tier, total in totals.items():
+            indices = nets.to_indices(np.ascontiguousarray(pixels[:height, :width]), tier)
+            total += np.bincount(indices.ravel(), minlength=len(total))
+        if seen % 50 == 0:
+            say(f"counted {seen} of {n_photos} photos")
+    if not seen:
+        raise InputError(f"{data}: no photos found.", path=data)
+    return totals
+
+
+def _stored_nets(
+    start: Start, tensors: Mapping[str, Tensor], codebooks: Mapping[int, Tensor]
+) -> Nets:
+    net = build(start.kind, start.config)
+    net.load_state_dict(from_stored({k[4:]: v for k, v in tensors.items() if k.startswith("net.")}))
+    books = {tier: words.float() for tier, words in codebooks.items()}
+    return Nets(net, books, torch.device("cpu"))
+
+
+def _metadata(start: Start) -> dict[str, str]:
+    return {"kind": start.kind, "config": json.dumps(dict(start.config))}
+
+
+def _manifest(
+    recipe: Recipe,
+    kind: str,
+    stride: int,
+    config: Mapping[str, Any],
+    blob: bytes,
+    codebooks: Mapping[int, Tensor],
+) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "licence": recipe.licence,
+        "default_tier": recipe.default_tier,
+        "weights": {"sha256": hashlib.sha256(blob).hexdigest(), "size_bytes": len(blob)},
+        "net": {"kind": kind, "stride": stride, "config": dict(config)},
+        "tiers": [{"tier": tier, "codebook_size": len(words)} for tier, words in codebooks.items()],
+    }
+
+
+def _write(out: Path, blob: bytes, manifest: Mapping[str, Any]) -> Path:
+    """Write both files beside their places, then move them: a reader never sees half a pack."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, data in (
+            (WEIGHTS_NAME, blob),
+            (MANIFEST_NAME, "\n".join(_toml(manifest)).encode() + b"\n"),
+        ):
+            temporary = out / f"{name}.tmp"
+            temporary.write_bytes(data)
+            os.replace(temporary, out / name)
+    except OSError as error:
+        raise OutputError(f"{out}: {error.strerror or error}.", path=out) from error
+    return out / MANIFEST_NAME
+
+
+def _toml(table: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Lines of a TOML document, values before tables (the standard library only reads TOML)."""
+    lines = [f"{key} = {_value(value)}" for key, value in table.items() if not _is_table(value)]
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            lines += ["", f"[{name}]", *_toml(value, f"{name}.")]
+        elif _is_table(value):
+            for row in value:
+                lines += ["", f"[[{name}]]", *_toml(row, f"{name}.")]
+    return lines
+
+
+def _is_table(value: Any) -> bool:
+    is_rows = isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value)
+    return isinstance(value, Mapping) or bool(is_rows)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)  # JSON's strings are TOML's basic strings
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    return repr(value)

@@ -1,0 +1,142 @@
+"""What a model is worth on photos it was not trained on: distances, PSNR, codes in use, per tier.
+
+Figures are of decoded 8-bit images at the codec's own path (`Nets`). Choose on the validation
+photos only; LPIPS on AlexNet is for reporting and never for training or choosing between losses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from vqcodec.errors import InputError
+from vqcodec.nets.load import Nets
+from vqcodec.training.perceptual import perceptual
+from vqcodec.training.photos import read_photos
+
+METRICS = ("squeeze", "vgg19", "alex")
+
+
+@dataclass(frozen=True)
+class Row:
+    """Means over photos for one tier.
+
+    Attributes:
+        tier: 1 to 9.
+        codebook_size: K_T.
+        n_photos: photos measured.
+        distances: by metric: "squeeze" and "alex" are LPIPS, "vgg19" the unit-length distance.
+        psnr_db: mean of the photos' PSNR.
+        used_share: share of the codebook that occurs at all in these photos.
+        entropy_bits: of the indices' histogram over all photos, per index (log2 K at most).
+    """
+
+    tier: int
+    codebook_size: int
+    n_photos: int
+    distances: dict[str, float]
+    psnr_db: float
+    used_share: float
+    entropy_bits: float
+
+    def __str__(self) -> str:
+        """One line of the table."""
+        figures = " ".join(f"{name} {value:.4f}" for name, value in self.distances.items())
+        return (
+            f"tier {self.tier} K {self.codebook_size:4d} {figures} psnr {self.psnr_db:.2f} dB "
+            f"used {self.used_share:.1%} entropy {self.entropy_bits:.2f} bits"
+        )
+
+
+def measure(
+    nets: Nets,
+    data: Path,
+    weights: Path,
+    *,
+    tiers: Sequence[int],
+    most: int | None = 40,
+    crop_px: int = 256,
+    metrics: Sequence[str] = METRICS,
+    pictures: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> list[Row]:
+    """Measure a model.
+
+    Args:
+        nets: the model, from a pack or a run.
+        data: folder or tar of photos.
+        weights: folder of the perceptual nets.
+        tiers: tiers to measure.
+        most: photos to take.
+        crop_px: side of the centre crop that is measured, a multiple of the stride.
+        metrics: of "squeeze", "vgg19", "alex".
+        pictures: folder for side-by-side PNGs of original and decoded crops, if any.
+        progress: called with each photo's name.
+
+    Raises:
+        InputError: no photos.
+    """
+    judges = {name: perceptual(name, weights) for name in metrics}
+    sums: dict[int, list[list[float]]] = {tier: [] for tier in tiers}
+    counts = {tier: np.zeros(len(nets.codebooks[tier]), np.int64) for tier in tiers}
+    for name, pixels in read_photos(data, most=most):
+        crop = _centre(pixels, crop_px)
+        truth = _tensor(crop)
+        with torch.inference_mode():
+            wanted = {key: judge.features(truth) for key, judge in judges.items()}
+            for tier in tiers:
+                indices = nets.to_indices(crop, tier)
+                counts[tier] += np.bincount(indices.ravel(), minlength=len(counts[tier]))
+                decoded = nets.to_pixels(indices, tier)
+                ours = _tensor(decoded)
+                row = [
+                    float(judge.distance(judge.features(ours), wanted[key]))
+                    for key, judge in judges.items()
+                ]
+                sums[tier].append([*row, _psnr(crop, decoded)])
+                if pictures is not None:
+                    side = np.concatenate([crop, decoded], 1)
+                    Image.fromarray(side).save(pictures / f"{Path(name).stem}-tier{tier}.png")
+        if progress:
+            progress(name)
+    if not any(sums.values()):
+        raise InputError(f"{data}: no photos found.", path=data)
+    return [_row(tier, sums[tier], counts[tier], list(judges)) for tier in tiers]
+
+
+def _row(tier: int, rows: list[list[float]], counts: NDArray[np.int64], names: list[str]) -> Row:
+    means = np.mean(rows, 0)
+    share = counts[counts > 0] / counts.sum()
+    return Row(
+        tier=tier,
+        codebook_size=len(counts),
+        n_photos=len(rows),
+        distances=dict(zip(names, map(float, means[:-1]), strict=True)),
+        psnr_db=float(means[-1]),
+        used_share=float((counts > 0).mean()),
+        entropy_bits=float(-(share * np.log2(share)).sum()),
+    )
+
+
+def _centre(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The centre, at most side x side, cut to multiples of 16."""
+    height, width = (min(size, side) // 16 * 16 for size in pixels.shape[:2])
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return np.ascontiguousarray(pixels[top : top + height, left : left + width])
+
+
+def _tensor(pixels: NDArray[np.uint8]) -> Tensor:
+    return torch.from_numpy(pixels.astype(np.float32)).permute(2, 0, 1)[None] / 127.5 - 1
+
+
+def _psnr(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
+    error = float(np.square(a.astype(np.float64) - b).mean())
+    return 10 * math.log10(255**2 / max(error, 1e-9))
