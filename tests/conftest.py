@@ -1,0 +1,52 @@
+"""What all tests share: threads, Hypothesis profiles, folders of data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+# Read by torch when it is first imported, here and in subprocesses; importing torch just to set it
+# would make every light test pay for it.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+# `pytest --hypothesis-profile long` for the long lane.
+settings.register_profile("suite", derandomize=True, max_examples=50, deadline=None)
+settings.register_profile("long", max_examples=5000, deadline=None)
+settings.load_profile("suite")
+
+
+def _folder(variable: str, holds: str) -> Path:
+    value = os.environ.get(variable)
+    if not value:
+        pytest.skip(f"{variable} is not set: it names the folder with {holds}")
+    folder = Path(value)
+    if not folder.is_dir():
+        pytest.skip(f"{variable} names {folder}, which is no folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def tiny_pack(root: Path) -> Path:
+    """Folder of the model pack of random weights."""
+    return root / "tests" / "packs" / "tiny"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with `kodak/`, `clic/` and `val.tar`, or skip."""
+    return _folder("VQCODEC_DATA", "kodak/, clic/ and val.tar")
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Path:
+    """Folder with LPIPS's weights, or skip."""
+    return _folder("VQCODEC_WEIGHTS", "alex.safetensors and lpips_alex.safetensors")

@@ -1,0 +1,170 @@
+"""Floors, circles, late torch, file length; what eval may use; the document's table of floors."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "vqcodec"
+ROOT = Path(__file__).resolve().parents[2]
+MAX_LINES = 300
+# Bottom first. A unit may import units on lower floors and itself, never a sibling on its floor.
+FLOORS: list[set[str]] = [
+    {"errors"},
+    {"bitstream", "entropy", "indices", "pixels"},
+    {"payload", "packs", "inspection"},
+    {"verification", "nets"},
+    {"codec"},
+    {"__init__"},
+    {"training"},
+    {"cli"},
+    {"__main__"},
+]
+STDLIB_ONLY = {"errors", "bitstream", "inspection", "__init__"}
+TORCH_UNITS = {"nets", "training"}  # the only units with a module-level torch import
+
+
+def unit_of(dotted: str) -> str:
+    """Name the unit that a module belongs to."""
+    parts = dotted.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def module_name(path: Path, root: Path) -> str:
+    """Dotted name of a file of the package."""
+    parts = (PACKAGE, *path.relative_to(root).with_suffix("").parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
+
+
+def targets(node: ast.AST, module: str, is_package: bool, known: set[str]) -> list[str]:
+    """Dotted names an import statement reaches, relative imports resolved."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    base = node.module or ""
+    if node.level:
+        here = module.split(".")
+        if not is_package:
+            here = here[:-1]
+        here = here[: len(here) - (node.level - 1)]
+        base = ".".join([*here, *([base] if base else [])])
+    return [f"{base}.{a.name}" if f"{base}.{a.name}" in known else base for a in node.names]
+
+
+def lazy_nodes(tree: ast.Module) -> set[ast.AST]:
+    """Everything that runs only when a function is called, or never (`if TYPE_CHECKING`)."""
+    out: set[ast.AST] = set()
+    for node in ast.walk(tree):
+        is_typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            out.update(ast.walk(node))
+        elif is_typing:
+            out.update(inner for part in node.body for inner in ast.walk(part))
+    return out
+
+
+def check(root: Path) -> list[str]:
+    """Return what breaks the rules in a package's folder, one line each."""
+    files = sorted(root.rglob("*.py"))
+    names = {module_name(p, root): p for p in files}
+    known = set(names)
+    floor = {unit: n for n, units in enumerate(FLOORS) for unit in units}
+    faults: list[str] = []
+    edges: dict[str, set[str]] = {m: set() for m in names}
+    for module, path in names.items():
+        text = path.read_text(encoding="utf-8")
+        tree = ast.parse(text)
+        mine = unit_of(module)
+        if len(text.splitlines()) > MAX_LINES:
+            faults.append(f"{module}: {len(text.splitlines())} lines, at most {MAX_LINES}")
+        if mine not in floor:
+            faults.append(f"{module}: no floor is named for '{mine}'")
+            continue
+        inner = lazy_nodes(tree)
+        for node in ast.walk(tree):
+            for target in targets(node, module, path.name == "__init__.py", known):
+                top = target.split(".")[0]
+                lazy = node in inner
+                if top == PACKAGE:
+                    theirs = unit_of(target)
+                    if target in known and target != module and not lazy:
+                        edges[module].add(target)
+                    if theirs != mine and floor.get(theirs, 99) >= floor[mine]:
+                        faults.append(
+                            f"{module}:{node.lineno} imports {target}, not on a lower floor"
+                        )
+                elif top == "torch" and not lazy and mine not in TORCH_UNITS:
+                    faults.append(f"{module}:{node.lineno} imports torch at module level")
+                elif mine in STDLIB_ONLY and not lazy and top not in sys.stdlib_module_names:
+                    faults.append(f"{module}:{node.lineno} imports {top}; this unit is stdlib only")
+    return faults + circles(edges)
+
+
+def circles(edges: dict[str, set[str]]) -> list[str]:
+    """Return the import circles among modules."""
+    state: dict[str, int] = {}
+    faults: list[str] = []
+
+    def visit(module: str, trail: tuple[str, ...]) -> None:
+        if state.get(module) == 1:
+            faults.append("circle: " + " -> ".join([*trail[trail.index(module) :], module]))
+        if state.get(module):
+            return
+        state[module] = 1
+        for other in sorted(edges[module]):
+            visit(other, (*trail, module))
+        state[module] = 2
+
+    for module in edges:
+        visit(module, ())
+    return faults
+
+
+def test_the_package_keeps_its_floors() -> None:
+    assert check(ROOT / PACKAGE) == []
+
+
+@pytest.mark.parametrize(
+    ("files", "fault"),
+    [
+        ({"bitstream/a.py": "import vqcodec.nets"}, "not on a lower floor"),
+        ({"entropy/a.py": "from vqcodec.indices import scan"}, "not on a lower floor"),
+        ({"codec.py": "import torch"}, "imports torch at module level"),
+        ({"inspection.py": "import numpy"}, "stdlib only"),
+        ({"utils.py": ""}, "no floor is named"),
+        ({"errors.py": "\n" * 301}, "at most 300"),
+        (
+            {"nets/a.py": "from vqcodec.nets import b", "nets/b.py": "from vqcodec.nets import a"},
+            "circle",
+        ),
+    ],
+)
+def test_the_check_finds_a_broken_rule(tmp_path: Path, files: dict[str, str], fault: str) -> None:
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert any(fault in found for found in check(tmp_path))
+
+
+def test_the_document_shows_these_floors() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    shown: dict[int, set[str]] = {}
+    for number, unit in re.findall(r"^\| (\d) \| `(\w+)(?:\.py|/)` \|", text, re.MULTILINE):
+        shown.setdefault(int(number), set()).add(unit)
+    told = {number: units for number, units in enumerate(FLOORS) if units != {"__main__"}}
+    assert shown == told
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "eval").glob("*.py")), ids=lambda path: path.name)
+def test_eval_uses_only_public_names(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_LINES
+    for node in ast.walk(ast.parse(text)):
+        for target in targets(node, f"eval.{path.stem}", False, set()):
+            assert target.split(".")[0] != PACKAGE or target == PACKAGE, target
