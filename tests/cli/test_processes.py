@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pty
 import signal
@@ -10,7 +11,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,21 @@ def test_a_locale_without_the_letter_is_no_failure(spawn: Callable, folder: Path
     assert done.stdout.startswith(b"\\u015d.vqc: ")
 
 
+def test_a_broken_tiff_gives_one_line_though_libtiff_has_its_own(
+    spawn: Callable, folder: Path
+) -> None:
+    stream = io.BytesIO()
+    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(stream, "TIFF", compression="tiff_adobe_deflate")
+    broken = bytearray(stream.getvalue())
+    broken[1000:1100] = bytes(100)
+    (folder / "broken.tif").write_bytes(broken)
+    done = spawn("encode", "broken.tif", "-m", "tiny")
+    assert done.returncode == 3
+    assert len(done.stderr.splitlines()) == 1
+    assert b"broken or cut short" in done.stderr
+
+
 PROBE = """
 import sys
 from vqcodec.cli.main import main
@@ -123,3 +141,15 @@ def test_what_needs_no_network_is_refused_before_torch_loads(
     )
     assert done.returncode == exit_code
     assert done.stderr.splitlines()[-1] == "False"
+
+
+def test_info_needs_the_standard_library_and_click_alone(folder: Path) -> None:
+    heavy = "{'torch', 'numpy', 'PIL', 'constriction', 'safetensors'} & set(sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE.replace('"torch" in sys.modules', heavy), "info", "small.vqc"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert done.stderr == "set()\n"

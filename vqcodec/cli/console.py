@@ -162,6 +162,24 @@ def guarded_stdout() -> Iterator[None]:
         raise OutputError(f"cannot be written: {reason(error)}.", place="stdout") from error
 
 
+@contextlib.contextmanager
+def muted_libraries() -> Iterator[None]:
+    """Keep C libraries off stderr: libtiff writes there what Pillow raises as well."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # no stderr at all
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
 def reason(error: OSError) -> str:
     """Return the system's words for an error, lower case."""
     text = error.strerror or str(error) or type(error).__name__

@@ -10,7 +10,7 @@ import click
 from vqcodec import codec
 from vqcodec.bitstream.layout import CODINGS, MAGIC
 from vqcodec.cli import shared
-from vqcodec.cli.console import Console
+from vqcodec.cli.console import Console, muted_libraries
 from vqcodec.cli.inputs import read_image_bytes, shown
 from vqcodec.cli.output import Job, plan, run, shown_target, write
 from vqcodec.errors import ImageError
@@ -67,7 +67,8 @@ def encode(
         image = read_image_bytes(job.source)
         if image.startswith(MAGIC):
             raise ImageError("is a .vqc file already. Run 'vqcodec decode' on it.")
-        pixels, notes = read_image(image, max_pixels=max_pixels)
+        with muted_libraries():
+            pixels, notes = read_image(image, max_pixels=max_pixels)
         for note in notes:
             console.note(shown(job.source), note)
         with console.progress(f"encoding {shown(job.source)}") as progress:

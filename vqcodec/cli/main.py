@@ -29,7 +29,6 @@ COMMANDS: Final[dict[str, str]] = {
 }
 """Command -> what the list of commands says; `vqcodec.cli.NAME` holds a click command NAME."""
 
-
 _EXIT_CODES: Final = """
 
 Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 a file (missing, unreadable, exists, no image,
@@ -95,9 +94,7 @@ class Program(click.Group):
 
 def _report_usage(error: click.UsageError) -> int:
     """Print a usage error in the form of all others, with the help to read."""
-    if error.message.startswith(
-        "Usage:"
-    ):  # a group without its command: click's message is the help
+    if error.message.startswith("Usage:"):  # a group without a command: the message is its help
         click.echo(error.message, err=True)
         return error.exit_code
     message = error.format_message().rstrip(".")

@@ -172,7 +172,9 @@ def train_export(
 @click.option("--tiers", default="1,2,3,4,5,6,7,8,9", show_default=True, metavar="T,T,...")
 @click.option("--most", type=click.IntRange(1), default=40, show_default=True)
 @click.option("--crop", "crop_px", type=click.IntRange(16), default=256, show_default=True)
-@click.option("--metrics", default="squeeze,vgg19,alex", show_default=True)
+@click.option(
+    "--metrics", default="squeeze,vgg19,alex", show_default=True, help="Distances to measure."
+)
 @click.option("--pictures", type=_path, help="Folder for side-by-side PNGs.")
 @click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @shared.talk_options
@@ -193,7 +195,7 @@ def train_measure(
 
     from vqcodec.training.measure import METRICS, measure
 
-    names, wanted = metrics.split(","), tiers.split(",")
+    names, wanted = [name for name in metrics.split(",") if name], tiers.split(",")
     if not set(names) <= set(METRICS):
         raise click.BadParameter(f"metrics are {', '.join(METRICS)}.", param_hint="--metrics")
     if not set(wanted) <= set("123456789"):
