@@ -60,11 +60,14 @@ eval: $(STAMP)  ## rate and quality on Kodak; needs VQCODEC_DATA, and VQCODEC_WE
 speed: $(STAMP)  ## seconds and memory
 	$(BIN)/python -m eval speed
 
-golden-update: $(STAMP)  ## rewrite the golden files and show what changed
+golden-update: $(STAMP)  ## rewrite golden files and snapshots, and show what changed
 	$(BIN)/python -m tests.golden.make
-	git --no-pager diff --stat -- tests/golden
+	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/cli/test_snapshots.py
+	git --no-pager diff -- tests/golden tests/cli/snapshots
 
-docs: $(STAMP)  ## check that the documents say what the code does
+docs: $(STAMP)  ## write docs/CLI.md anew, and check that the documents say what the code does
+	$(BIN)/python -m vqcodec.cli.reference > docs/CLI.md.new
+	mv docs/CLI.md.new docs/CLI.md
 	$(BIN)/python -m pytest tests/house
 
 clean:  ## remove what the targets made, the environment included

@@ -67,6 +67,7 @@ def run(folder: Path, photo: Path | None = None, model: str | None = None) -> Pa
     print(f"{'':22} {'bytes':>8} {'bpp':>8}   encode, decode")
     for result in ours + theirs:
         print(f"{result.codec:22} {result.size_bytes:8,} {result.bpp:8.4f}   {result.seconds}")
+    print("(the first encode loads the model)")
     print(f"\nside by side: {path}\nthe files:    {folder / name}*")
     return path
 
