@@ -59,17 +59,26 @@ def _weights_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
+def _threads_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--threads",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="CPU threads; beside other work one is faster than two.",
+    )(function)
+
+
 def _stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--most", type=click.IntRange(1), help="Use only so many photos."),
-        click.option("--resume", "is_resumed", is_flag=True, help="Go on from OUT/last.pt."),
         click.option(
-            "--threads",
-            type=click.IntRange(1),
-            default=1,
-            show_default=True,
-            help="CPU threads; beside other work one is faster than two.",
+            "--seed",
+            type=int,
+            help="Another seed than the recipe's, for runs that will be averaged.",
         ),
+        click.option("--resume", "is_resumed", is_flag=True, help="Go on from OUT/last.pt."),
+        _threads_option,
         click.option(
             "--minutes",
             type=click.FloatRange(min=0, min_open=True),
@@ -110,6 +119,22 @@ def train_tiers(console: Console, **options: Any) -> None:
     stages.train_tiers(recipe, stages.Machine(say=console.say, **options))
 
 
+@train.command("average")
+@click.argument("runs", nargs=-1, required=True, type=_path, metavar="RUN.safetensors...")
+@click.option("--out", type=_path, required=True, help="File to write.")
+@shared.talk_options
+def train_average(console: Console, runs: tuple[Path, ...], out: Path) -> None:
+    """Average the weights of runs that differ only in their seed.
+
+    The runs share --start (the first one's start.safetensors) and recipe; each may have had a
+    processor of its own.
+    """
+    from vqcodec.training.average import average
+
+    average(runs, out)
+    console.say(f"{out}: the mean of {len(runs)} runs")
+
+
 @train.command("export")
 @_recipe_option
 @click.option("--start", type=_path, required=True, help="A run's ema.safetensors.")
@@ -131,7 +156,7 @@ def train_tiers(console: Console, **options: Any) -> None:
     metavar="KEY=TEXT",
     help="A line for the manifest's [training], for example hours=1.2.",
 )
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@_threads_option
 @shared.talk_options
 def train_export(
     console: Console,
@@ -169,14 +194,29 @@ def train_export(
 @click.argument("model", type=_path)
 @_data_option
 @_weights_option
-@click.option("--tiers", default="1,2,3,4,5,6,7,8,9", show_default=True, metavar="T,T,...")
-@click.option("--most", type=click.IntRange(1), default=40, show_default=True)
-@click.option("--crop", "crop_px", type=click.IntRange(16), default=256, show_default=True)
+@click.option(
+    "--tiers",
+    default="1,2,3,4,5,6,7,8,9",
+    show_default=True,
+    metavar="T,T,...",
+    help="Tiers to measure.",
+)
+@click.option(
+    "--most", type=click.IntRange(1), default=40, show_default=True, help="Photos to take."
+)
+@click.option(
+    "--crop",
+    "crop_px",
+    type=click.IntRange(16),
+    default=256,
+    show_default=True,
+    help="Side of the centre crop that is measured, in pixels.",
+)
 @click.option(
     "--metrics", default="squeeze,vgg19,alex", show_default=True, help="Distances to measure."
 )
 @click.option("--pictures", type=_path, help="Folder for side-by-side PNGs.")
-@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+@_threads_option
 @shared.talk_options
 def train_measure(
     console: Console,

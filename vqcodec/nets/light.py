@@ -18,6 +18,9 @@ from vqcodec.nets.autoencoder import Autoencoder, Limit
 from vqcodec.nets.blocks import Neck, Plain, Stage, conv
 
 STRIDE = 16
+# Positions around a tile that `decode` is shown. Its full reach is 16, but what comes from beyond 8
+# is lost in rounding: tiles then agree with the whole image to 90 dB (docs/TRAINING.md, "Tiles").
+ENOUGH_HALO = 8
 
 
 class Encoder(nn.Module):
@@ -122,7 +125,7 @@ class LightVqgan(Autoencoder):
         self.encoder = Encoder(encoder_channels, encoder_blocks, latent_dim, n_tiers)
         self.decoder = Decoder(decoder_channels, decoder_blocks, latent_dim, n_tiers)
         self.encoder_halo = _encoder_reach(encoder_blocks)
-        self.decoder_halo = _decoder_reach(decoder_blocks)
+        self.decoder_halo = min(_decoder_reach(decoder_blocks), ENOUGH_HALO)
 
     def encode(self, image: Tensor, tier: int | Tensor) -> Tensor:
         """(B, 3, H, W) to (B, D, h, w); every latent vector has norm sqrt(D)."""

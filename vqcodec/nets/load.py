@@ -129,7 +129,7 @@ class Nets:
 
 def to_uint8(image: Tensor) -> NDArray[np.uint8]:
     """(3, H, W) floats in [-1, 1] to (H, W, 3) uint8: clamped, rounded half to even."""
-    levels = image.float().clamp(-1, 1).add(1).mul(127.5).round_()
+    levels = image.float().clamp(-1, 1).add_(1).mul_(127.5).round_()
     out: NDArray[np.uint8] = levels.to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return out
 

@@ -26,7 +26,7 @@ from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.quantizer import to_sphere
 from vqcodec.training.tokenizer import Tokenizer
 
-EMA_NAME, LAST_NAME = "ema.safetensors", "last.pt"
+EMA_NAME, LAST_NAME, START_NAME = "ema.safetensors", "last.pt", "start.safetensors"
 
 
 @dataclass

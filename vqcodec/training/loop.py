@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import time
@@ -70,8 +71,14 @@ class Trainer:
         """(Re)make what hangs on the model's list of parameters."""
         self.ema = copy.deepcopy(self.model).requires_grad_(False)
         rate, betas = self.stage.learning_rate, (0.9, 0.99)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), rate, betas, weight_decay=1e-4)
-        self.critic_optimizer = torch.optim.AdamW(self.critic.parameters(), rate, (0.5, 0.9))
+        shared, own = [], []
+        for name, parameter in self.model.named_parameters():
+            (own if ".film." in name or name.startswith("books.") else shared).append(parameter)
+        groups = [{"params": shared, "factor": 1.0}]
+        groups.append({"params": own, "factor": self.stage.tier_rate})
+        adam = functools.partial(torch.optim.AdamW, lr=rate, fused=True)
+        self.optimizer = adam(groups, betas=betas, weight_decay=1e-4)
+        self.critic_optimizer = adam(self.critic.parameters(), betas=(0.5, 0.9))
 
     # ---- state -------------------------------------------------------------------------------
 
@@ -102,6 +109,10 @@ class Trainer:
         self.step, self.spent = state["step"], state["spent"]
         torch.set_rng_state(state["random"])
         self.photos.random.bit_generator.state = state["photos"]
+
+    def adopt_critic(self, path: Path) -> None:
+        """Start with the critic of another run's `last.pt`, so that it need not learn anew."""
+        self.critic.load_state_dict(checkpoint.load_last(path)["critic"])
 
     def _parts(self) -> dict[str, Any]:
         return {
@@ -240,4 +251,4 @@ def _window(crop_px: int, side_px: int) -> tuple[slice, ...]:
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("factor", 1.0)

@@ -26,6 +26,8 @@ class Stage:
         crop_px: side of the training crops, a multiple of the stride.
         batch: crops per step; 9 lets each step see each tier once.
         learning_rate: AdamW's, before the decay.
+        tier_rate: learning rate of what each tier has for itself (FiLM tables, codebooks), as a
+            multiple of the nets'.
         warmup_steps: steps of linear warm-up.
         decay_from: share after which the learning rate follows a cosine down to 2 %.
         ema: decay of the averaged weights, the ones that are kept.
@@ -46,6 +48,7 @@ class Stage:
     crop_px: int = 128
     batch: int = 9
     learning_rate: float = 2e-4
+    tier_rate: float = 1.0
     warmup_steps: int = 40
     decay_from: float = 0.5
     ema: float = 0.995

@@ -31,6 +31,7 @@ class Machine:
         minutes: time budget, earlier runs that are resumed included.
         start: weights to start from, see `checkpoint.load_start`.
         threads: of PyTorch; on a busy CPU one is faster than two.
+        seed: instead of the recipe's, for runs that will be averaged.
         is_resumed: go on from `last.pt` in `out`.
         most: use only so many photos.
         say: takes progress lines.
@@ -44,7 +45,12 @@ class Machine:
     start: Path | None = None
     threads: int = 1
     is_resumed: bool = False
+    seed: int | None = None
     most: int | None = None
+
+    def seeded(self, stage: Stage) -> Stage:
+        """Return the stage with this machine's seed, if it has one."""
+        return stage if self.seed is None else replace(stage, seed=self.seed)
 
 
 def train_tokenizer(recipe: Recipe, machine: Machine) -> None:
@@ -58,7 +64,7 @@ def train_tokenizer(recipe: Recipe, machine: Machine) -> None:
         VqcError: of any kind that files, weights or the training itself cause.
     """
     start = _start(recipe, machine)
-    how, stage = recipe.codebooks, recipe.base
+    how, stage = recipe.codebooks, machine.seeded(recipe.base)
     if start is None:
         torch.manual_seed(stage.seed)
         model = Tokenizer(build(recipe.net_kind, recipe.net_config))
@@ -90,12 +96,17 @@ def train_tiers(recipe: Recipe, machine: Machine) -> None:
     if start is None or start.base is None:
         raise InputError("'train tiers' needs --start with a base codebook: run 'train tokenizer'.")
     model = start.tokenizer()
-    photos = _photos(recipe.tiers, machine)
+    stage = machine.seeded(recipe.tiers)
+    photos = _photos(stage, machine)
     if set(model.tiers) != set(TIERS) and not machine.is_resumed:
         made = make_tiers(model, photos, recipe.codebooks, machine.say)
         for tier, words in made.items():
             model.set_codebook(tier, words)
-    trainer = _trainer(model, recipe.tiers, list(TIERS), photos, recipe, machine)
+        # What several runs of other seeds have to start from, to be averaged afterwards.
+        machine.out.mkdir(parents=True, exist_ok=True)
+        describe = (recipe.net_kind, recipe.net_config)
+        checkpoint.save_ema(model, machine.out / checkpoint.START_NAME, *describe, step=0)
+    trainer = _trainer(model, stage, list(TIERS), photos, recipe, machine)
     _run(trainer, machine)
 
 
@@ -137,7 +148,14 @@ def _trainer(
     except OSError as error:
         raise OutputError(f"{machine.out}: {error.strerror or error}.", path=machine.out) from error
     describe = {"kind": recipe.net_kind, "config": recipe.net_config}
-    return Trainer(model, stage, tiers, photos, nets, machine.out, describe, machine.say, fit=fit)
+    trainer = Trainer(
+        model, stage, tiers, photos, nets, machine.out, describe, machine.say, fit=fit
+    )
+    beside = machine.start.with_name(checkpoint.LAST_NAME) if machine.start else None
+    if stage.critic and beside is not None and beside.exists():
+        trainer.adopt_critic(beside)
+        machine.say(f"the critic goes on from {beside}")
+    return trainer
 
 
 def _run(trainer: Trainer, machine: Machine) -> None:

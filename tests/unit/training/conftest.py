@@ -1,0 +1,71 @@
+"""Tiny photos, a tiny recipe and random perceptual nets for the tests of training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+RECIPE = """\
+name = "test-1"
+summary = "a test \\"with\\" quotes"
+licence = "CC0-1.0"
+[net]
+kind = "light"
+[net.config]
+latent_dim = 4
+encoder_channels = [8, 8, 8]
+encoder_blocks = [1, 1, 1]
+decoder_channels = [8, 8, 8, 8]
+decoder_blocks = [1, 1, 1, 1]
+[codebooks]
+base_size = 2304
+latents = 512
+n_init = 1
+[base]
+crop_px = 32
+batch = 3
+plain_until = 0.3
+seed = 3
+[tiers]
+crop_px = 64
+batch = 9
+critic = 0.1
+critic_window_px = 32
+seed = 4
+[training]
+sources = "made up"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with three seeded photos of 96 x 160 pixels."""
+    folder = tmp_path_factory.mktemp("photos")
+    random = np.random.default_rng(0)
+    y, x = np.mgrid[:96, :160]
+    for n in range(3):
+        wave = 127 + 100 * np.sin(x / (7 + 5 * n))[..., None] * np.cos(y / 9)[..., None]
+        pixels = wave + random.normal(0, 12, (96, 160, 3))
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{n}.png")
+    return folder
+
+
+@pytest.fixture
+def recipe_path(tmp_path: Path) -> Path:
+    """The tiny recipe."""
+    path = tmp_path / "recipe.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return path

@@ -1,0 +1,55 @@
+"""Recipes: what is read, and that a misspelt key is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vqcodec.errors import InputError
+from vqcodec.training.recipe import load_recipe
+
+
+def test_a_recipe_is_read_with_defaults_for_the_rest(recipe_path: Path) -> None:
+    recipe = load_recipe(recipe_path)
+    assert recipe.name == "test-1"
+    assert recipe.net_config["latent_dim"] == 4
+    assert (recipe.base.crop_px, recipe.tiers.crop_px) == (32, 64)
+    assert recipe.base.learning_rate == 2e-4
+    assert recipe.codebooks.base_size == 2304
+    assert recipe.training == {"sources": "made up"}
+
+
+def test_the_released_recipes_are_read(root: Path) -> None:
+    paths = sorted((root / "models" / "recipes").glob("*.toml"))
+    assert paths
+    for path in paths:
+        assert load_recipe(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        ("nam = 1", "nam"),
+        ("[base]\nlearningrate = 1", "learningrate"),
+        ("[base]\nlearning_rate = 'x'", "learning_rate"),
+        ("[base]\nbatch = 1.5", "batch"),
+        ("[base]\nbatch = true", "batch"),
+        ("[net]\nkinds = 'light'", "kinds"),
+        ("[tiers]\nperceptual = { alex = 1 }", "alex"),
+        ("[[[", "TOML"),
+    ],
+)
+def test_wrong_recipes_are_refused(tmp_path: Path, change: str, word: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(f"name = 'x'\n{change}\n", encoding="utf-8")
+    with pytest.raises(InputError, match=word):
+        load_recipe(path)
+
+
+def test_a_recipe_needs_a_name_and_a_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="recipe"):
+        load_recipe(tmp_path / "no-recipe.toml")
+    (tmp_path / "empty.toml").write_text("")
+    with pytest.raises(InputError, match="name"):
+        load_recipe(tmp_path / "empty.toml")
