@@ -16,7 +16,11 @@ class RegisteredPack(NamedTuple):
     """sha256 of its weights.safetensors, hex."""
 
 
-REGISTERED_PACKS: Final[dict[int, RegisteredPack]] = {}
+REGISTERED_PACKS: Final[dict[int, RegisteredPack]] = {
+    0x4622: RegisteredPack(
+        "photo-1", "46223947acdc1b3b038c68e0d6141402a827da8401e39ee1cfe0a34d0b437700"
+    ),
+}
 
 
 def describe_weights(weights_id: int) -> str:

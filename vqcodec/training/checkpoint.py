@@ -90,7 +90,7 @@ def load_last(path: Path) -> dict[str, Any]:
 
 
 def load_start(path: Path) -> Start:
-    """Read weights to start from: a run's `ema.safetensors`, a pack's, or those of the kit.
+    """Read weights to start from: a run's `ema.safetensors`, a pack's, or bare ones.
 
     Raises:
         InputError: missing or no safetensors file.
@@ -103,7 +103,7 @@ def load_start(path: Path) -> Start:
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: not a readable safetensors file.", path=path) from error
     if any(key.startswith("encoder.") for key in tensors):
-        return _from_kit(tensors)
+        return _from_bare(tensors)
     if "kind" not in metadata:
         raise InputError(f"{path}: no network is named in its metadata.", path=path)
     stored = {key[4:]: value for key, value in tensors.items() if key.startswith("net.")}
@@ -117,8 +117,8 @@ def load_start(path: Path) -> Start:
     return Start(metadata["kind"], config, from_stored(stored), base, codebooks)
 
 
-def _from_kit(tensors: dict[str, Tensor]) -> Start:
-    """The training kit's files: keys without `net.`, codebooks as SimVQ basis and linear layer."""
+def _from_bare(tensors: dict[str, Tensor]) -> Start:
+    """Weights from before packs: keys without `net.`, codebooks as SimVQ basis and linear layer."""
     nets = {key: value for key, value in tensors.items() if not key.startswith("books.")}
     n_books = sum(key.endswith(".basis") for key in tensors)
     codebooks = {}
