@@ -1,4 +1,4 @@
-"""Options that several commands share, so that each has one name, one help text and one check."""
+"""What several commands share: options, each with one name and one check, and JSON fields."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from vqcodec.cli.console import Console, remember_debug
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from vqcodec.inspection import StreamInfo
+    from vqcodec.packs.store import Pack
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -134,6 +137,21 @@ def device_used(device: str) -> str:
     import torch
 
     return "device cuda" if torch.cuda.is_available() else "no GPU found, device cpu"
+
+
+def stream_fields(info: StreamInfo, pack: Pack) -> dict[str, Any]:
+    """Return the fields that the JSON records of `encode` and `decode` have in common."""
+    return {
+        "width_px": info.width_px,
+        "height_px": info.height_px,
+        "model": pack.name,
+        "weights_id": f"{info.weights_id:04x}",
+        "tier": info.tier,
+        "codebook_size": info.codebook_size,
+        "coding": info.coding,
+        "size_bytes": info.size_bytes,
+        "bpp": info.bpp,
+    }
 
 
 def _check_tier(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
