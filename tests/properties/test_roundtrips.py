@@ -82,3 +82,4 @@ def test_tables_always_sum_exactly_and_have_no_zero(values) -> None:
     table = frequencies.from_counts(values)
     assert int(table.sum(dtype=np.int64)) == 65536
     assert table.min() >= 1
+    assert table.max() <= 63488

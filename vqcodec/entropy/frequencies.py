@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FREQUENCY_SUM = 2**16
+LARGEST_FREQUENCY = FREQUENCY_SUM - 2**11
+"""A likelier word costs so few bits that the coder's rounding would add more than 1 % to it."""
 
 
 def from_counts(counts: ArrayLike) -> NDArray[np.uint16]:
@@ -20,7 +22,8 @@ def from_counts(counts: ArrayLike) -> NDArray[np.uint16]:
             All zero means uniform.
 
     Returns:
-        (K,) table; guarantees: sums to 2**16 exactly, every entry is at least 1, deterministic.
+        (K,) table; guarantees: sums to 2**16 exactly, every entry is at least 1 and at
+        most 63488, deterministic.
 
     Raises:
         ValueError: fewer than two words, too many, or a negative or infinite count.
@@ -40,7 +43,15 @@ def from_counts(counts: ArrayLike) -> NDArray[np.uint16]:
     table = np.floor(shares).astype(np.int64)
     largest_first = np.argsort(table - shares, kind="stable")
     table[largest_first[: free - int(table.sum())]] += 1
-    result: NDArray[np.uint16] = (table + 1).astype(np.uint16)
+    table += 1
+    excess = max(0, int(table.max()) - LARGEST_FREQUENCY)  # of one word: two cannot be that likely
+    if excess:
+        likeliest = int(table.argmax())
+        share, rest = divmod(excess, len(table) - 1)
+        gain = np.full(len(table) - 1, share)
+        gain[:rest] += 1
+        table += np.insert(gain, likeliest, -excess)
+    result: NDArray[np.uint16] = table.astype(np.uint16)
     return result
 
 
@@ -48,7 +59,7 @@ def check_table(frequencies: NDArray[np.uint16]) -> None:
     """Refuse what is not a frequency table.
 
     Raises:
-        ValueError: wrong dtype or shape, an entry of 0, or another sum than 2**16.
+        ValueError: wrong dtype or shape, an entry of 0 or above 63488, or another sum than 2**16.
     """
     if frequencies.dtype != np.uint16 or frequencies.ndim != 1 or len(frequencies) < 2:
         raise ValueError(
@@ -56,6 +67,8 @@ def check_table(frequencies: NDArray[np.uint16]) -> None:
         )
     if (frequencies == 0).any() or int(frequencies.sum(dtype=np.int64)) != FREQUENCY_SUM:
         raise ValueError("a frequency table has no zero and sums to 65536")
+    if int(frequencies.max()) > LARGEST_FREQUENCY:
+        raise ValueError(f"a frequency table has no entry above {LARGEST_FREQUENCY}")
 
 
 def ideal_bits(symbols: NDArray[np.int32], frequencies: NDArray[np.uint16]) -> float:

@@ -49,7 +49,7 @@ def encode(symbols: NDArray[np.int32], frequencies: NDArray[np.uint16]) -> bytes
 
     Returns:
         The payload: the shortest bytes that decode to `symbols`, never ending in a zero byte, at
-        most one byte above the ideal code length plus .02 %.
+        most 1 % and 3 bytes above the ideal code length.
 
     Raises:
         ValueError: a symbol is outside the table, or the table is none (caller's mistake).
