@@ -153,3 +153,14 @@ def test_info_needs_the_standard_library_and_click_alone(folder: Path) -> None:
     )
     assert done.returncode == 0
     assert done.stderr == "set()\n"
+
+
+def test_a_misspelt_option_is_answered_with_the_right_one() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "vqcodec", "encode", "x.png", "--teir", "3"],
+        capture_output=True,
+        text=True,
+    )
+    wanted = "no such option '--teir'. Did you mean '--tier'? See 'vqcodec encode --help'."
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"vqcodec: error: {wanted}\n"

@@ -99,7 +99,8 @@ def _report_usage(error: click.UsageError) -> int:
         return error.exit_code
     message = error.format_message().rstrip(".")
     path = error.ctx.command_path if error.ctx is not None else PROGRAM
-    text = f"{message[:1].lower()}{message[1:]}. See '{path} --help'."
+    stop = "" if message.endswith("?") else "."
+    text = f"{message[:1].lower()}{message[1:]}{stop} See '{path} --help'."
     click.echo(f"{PROGRAM}: error: {console.printable(text)}", err=True)
     return error.exit_code
 
