@@ -21,6 +21,10 @@ class Autoencoder(nn.Module):
     """An encoder and a decoder that meet at a latent grid.
 
     Attributes:
+        kind: its name in a manifest.
+        LIMITS: what its config may hold.
+        on_sphere: latents and codewords have norm sqrt(D).
+        config: what it was built with; missing keys are defaults.
         stride: pixels per latent position, each way.
         latent_dim: D, the size of a latent vector and of a codeword.
         n_tiers: tiers that the network tells apart; 0 when it ignores `tier`.
@@ -29,6 +33,9 @@ class Autoencoder(nn.Module):
     """
 
     kind: ClassVar[str]
+    LIMITS: ClassVar[dict[str, Limit]]
+    on_sphere: ClassVar[bool]
+    config: Mapping[str, Any]
     stride: int
     latent_dim: int
     n_tiers: int
@@ -64,7 +71,7 @@ def build(kind: str, config: Mapping[str, Any]) -> Autoencoder:
     """Make the network that a manifest asks for, with untrained weights.
 
     Args:
-        kind: `net.kind` of the manifest: "light" or "taming".
+        kind: `net.kind` of the manifest: "light", "convnext" or "taming".
         config: `net.config` of the manifest, the constructor's arguments; missing keys take
             defaults.
 
@@ -72,18 +79,19 @@ def build(kind: str, config: Mapping[str, Any]) -> Autoencoder:
         PackError: unknown kind or key, a value of the wrong type, or an absurd size.
         BackendError: the package that this kind needs is not installed.
     """
-    # Imported here: both modules take `Autoencoder` from this one.
-    if kind == "light":
-        from vqcodec.nets.light import LightVqgan
+    # Imported here: these modules take `Autoencoder` from this one.
+    from vqcodec.nets.convnext import ConvnextVqgan
+    from vqcodec.nets.light import LightVqgan
+    from vqcodec.nets.taming import TamingVqgan
 
-        return LightVqgan(**checked(config, LightVqgan.LIMITS))
-    if kind == "taming":
-        from vqcodec.nets.taming import TamingVqgan
-
-        return TamingVqgan(**checked(config, TamingVqgan.LIMITS))
-    raise PackError(
-        f"manifest: net.kind is {kind!r}; this version knows 'light' and 'taming'.", found=kind
-    )
+    kinds: tuple[type[Autoencoder], ...] = (LightVqgan, ConvnextVqgan, TamingVqgan)
+    by_name = {net.kind: net for net in kinds}
+    if kind not in by_name:
+        known = ", ".join(repr(name) for name in by_name)
+        raise PackError(f"manifest: net.kind is {kind!r}; this version knows {known}.", found=kind)
+    net = by_name[kind](**checked(config, by_name[kind].LIMITS))
+    net.config = dict(config)
+    return net
 
 
 class Limit:

@@ -146,7 +146,7 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Net
         PackError: weights are missing or do not fit the manifest.
         BackendError: no such device, or out of memory.
     """
-    target = _device(device)
+    target = resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
     stored = _read(pack.weights_path)
@@ -210,7 +210,8 @@ def _codewords(stored: dict[str, Tensor], tier: int, size: int, dim: int) -> Ten
     return words.float()
 
 
-def _device(name: str) -> torch.device:
+def resolve_device(name: str) -> torch.device:
+    """Find the device that "auto", "cpu" or "cuda[:N]" names; BackendError when it is not here."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -41,6 +41,7 @@ class TamingVqgan(Autoencoder):
     """
 
     kind = "taming"
+    on_sphere = False
     LIMITS: ClassVar[dict[str, Limit]] = {
         "ch": Limit(32, 512),  # groups of 32 channels
         "ch_mult": Limit(1, 16, range(1, 9)),

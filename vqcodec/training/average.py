@@ -16,11 +16,11 @@ from vqcodec.errors import InputError
 from vqcodec.training import checkpoint
 
 
-def average(runs: Sequence[Path], out: Path) -> None:
+def average(runs: Sequence[Path | str], out: Path) -> None:
     """Write the mean of several `ema.safetensors`.
 
     Args:
-        runs: files of runs that share their network and their start, at least two.
+        runs: runs (or their `ema.safetensors`) that share their network and start, at least two.
         out: file to write.
 
     Raises:
@@ -28,7 +28,7 @@ def average(runs: Sequence[Path], out: Path) -> None:
     """
     if len(runs) < 2:
         raise InputError("averaging takes two runs or more.")
-    starts = [checkpoint.load_start(run) for run in runs]
+    starts = [checkpoint.load_start(checkpoint.find_start(run)) for run in runs]
     first = starts[0]
     for run, start in zip(runs[1:], starts[1:], strict=True):
         alike = (start.kind, dict(start.config)) == (first.kind, dict(first.config))
@@ -39,4 +39,4 @@ def average(runs: Sequence[Path], out: Path) -> None:
         states = [start.tokenizer().state_dict() for start in starts]
         mean = {key: torch.stack([s[key] for s in states]).mean(0) for key in states[0]}
     model.load_state_dict(mean)
-    checkpoint.save_ema(model, out, first.kind, first.config, averaged=len(runs))
+    checkpoint.save_ema(model, out, averaged=len(runs))

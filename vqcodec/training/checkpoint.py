@@ -21,9 +21,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vqcodec.errors import InputError, PackError
-from vqcodec.nets.autoencoder import build
+from vqcodec.nets.autoencoder import Autoencoder, build
 from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.quantizer import to_sphere
+from vqcodec.packs import store
+from vqcodec.packs.manifest import MANIFEST_NAME
+from vqcodec.training.recipe import STAGES
 from vqcodec.training.tokenizer import Tokenizer
 
 EMA_NAME, LAST_NAME, START_NAME = "ema.safetensors", "last.pt", "start.safetensors"
@@ -47,23 +50,25 @@ class Start:
     base: Tensor | None = None
     codebooks: dict[int, Tensor] = field(default_factory=dict)
 
-    def tokenizer(self) -> Tokenizer:
-        """Return the model, weights loaded; PackError when they do not fit."""
+    def net(self) -> Autoencoder:
+        """Return the network, weights loaded; PackError when they do not fit."""
         net = build(self.kind, self.config)
         try:
             net.load_state_dict(self.state)
         except RuntimeError as error:
             raise PackError(f"start weights do not fit the network: {error}") from error
-        return Tokenizer(net, self.base, self.codebooks)
+        return net
+
+    def tokenizer(self) -> Tokenizer:
+        """Return network and codebooks; PackError when the weights do not fit."""
+        return Tokenizer(self.net(), self.base, self.codebooks)
 
 
-def save_ema(
-    model: Tokenizer, path: Path, kind: str, config: Mapping[str, Any], **note: Any
-) -> None:
+def save_ema(model: Tokenizer, path: Path, **note: Any) -> None:
     """Write `ema.safetensors` atomically; `note` goes into its metadata as strings."""
     tensors = {f"net.{key}": value for key, value in model.net.state_dict().items()}
     tensors |= model.tables()
-    metadata = {"kind": kind, "config": json.dumps(dict(config))}
+    metadata = {"kind": model.net.kind, "config": json.dumps(dict(model.net.config))}
     metadata |= {key: str(value) for key, value in note.items()}
     contiguous = {key: value.detach().float().cpu().contiguous() for key, value in tensors.items()}
     _write(path, save(contiguous, metadata))
@@ -87,6 +92,38 @@ def load_last(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises many kinds for a broken file
         raise InputError(f"{path}: not a checkpoint that can be resumed ({error}).") from error
     return state
+
+
+def find_start(place: Path | str) -> Path:
+    """Find the weights that a file, a run, one stage of a run, or a pack holds.
+
+    Args:
+        place: a `.safetensors` file, the folder of a run (its last stage counts) or of a stage, a
+            pack's folder or its name.
+
+    Raises:
+        InputError: a folder without any of these.
+        ModelNotFoundError: no such file, and no pack of that name.
+    """
+    path = Path(place)
+    if path.is_file() or path.suffix == ".safetensors":
+        return path
+    if path.is_dir() and not (path / MANIFEST_NAME).is_file():
+        stages = [path / name / EMA_NAME for name in STAGES]
+        found = [ema for ema in (path / EMA_NAME, *reversed(stages)) if ema.is_file()]
+        if not found:
+            raise InputError(f"{path}: neither a run nor a model pack.", path=path)
+        return found[0]
+    return store.find(place).weights_path
+
+
+def is_done(ema: Path, budget: str) -> bool:
+    """Whether these averaged weights are those of a stage that spent this budget to its end."""
+    try:
+        with safe_open(ema, framework="pt") as file:
+            return bool((file.metadata() or {}).get("done") == budget)
+    except (OSError, SafetensorError):
+        return False
 
 
 def load_start(path: Path) -> Start:

@@ -1,7 +1,8 @@
 """From a run's averaged weights to a complete model pack.
 
 Kernels go to int8, the rest to f16; frequency tables are counted on training photos with the model
-as it will be used, that is after this rounding. `CARD.md` is written by hand and left alone.
+as it will be used, that is after this rounding. `CARD.md` is begun, and left alone where there is
+one.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +22,29 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vqcodec.entropy import frequencies
-from vqcodec.errors import InputError, OutputError
-from vqcodec.nets.autoencoder import build
+from vqcodec.errors import InputError, OutputError, OutputExistsError
+from vqcodec.nets.autoencoder import build, count_parameters
 from vqcodec.nets.kernels import from_stored, to_stored
 from vqcodec.nets.load import Nets
+from vqcodec.packs.manifest import MANIFEST_NAME, read_manifest
+from vqcodec.training.card import card
 from vqcodec.training.checkpoint import Start
 from vqcodec.training.photos import read_photos
 from vqcodec.training.recipe import Recipe
 from vqcodec.training.tiers import TIERS
 
-MANIFEST_NAME, WEIGHTS_NAME = "manifest.toml", "weights.safetensors"
+WEIGHTS_NAME, CARD_NAME = "weights.safetensors", "CARD.md"
 
 
 def export(
     start: Start,
     recipe: Recipe,
-    data: Path,
+    data: Sequence[Path],
     out: Path,
     *,
     n_photos: int = 300,
     int8: bool = True,
+    is_forced: bool = False,
     training: Mapping[str, Any] | None = None,
     quality: Mapping[str, Any] | None = None,
     say: Callable[[str], None] = lambda line: None,
@@ -51,9 +55,10 @@ def export(
         start: averaged weights with a base codebook and nine tiers.
         recipe: name, summary, licence and default tier for the manifest.
         data: training photos to count frequencies on, as whole photos.
-        out: folder of the pack; manifest and weights in it are replaced.
+        out: folder of the pack.
         n_photos: photos to count on, the first in order of name.
         int8: off writes f16 kernels (to measure what int8 costs).
+        is_forced: replace the pack that is in the folder.
         training: more keys for the manifest's `[training]`.
         quality: keys for the manifest's `[quality]`.
         say: takes progress lines.
@@ -64,7 +69,13 @@ def export(
     Raises:
         InputError: codebooks or photos are missing.
         OutputError: the folder cannot be written.
+        OutputExistsError: there is a pack in it already.
     """
+    if (out / MANIFEST_NAME).exists() and not is_forced:
+        raise OutputExistsError(
+            f"{out}: a model pack is there already. Name another, or replace it with --force.",
+            path=out,
+        )
     if set(start.codebooks) != set(TIERS):
         raise InputError("these weights have no nine tiers: run 'vqcodec train tiers' first.")
     if start.base is None:
@@ -85,18 +96,22 @@ def export(
     manifest = _manifest(recipe, start.kind, nets.stride, config, blob, codebooks)
     manifest["training"] = {**recipe.training, **(training or {}), "frequency_photos": n_photos}
     manifest["quality"] = dict(quality or {})
-    return _write(out, blob, manifest)
+    path = _write(out, blob, manifest)
+    if not (out / CARD_NAME).exists():
+        text = card(read_manifest(out), count_parameters(nets.net), (), "")
+        (out / CARD_NAME).write_text(text, encoding="utf-8")
+    return path
 
 
 def count(
-    nets: Nets, data: Path, n_photos: int, say: Callable[[str], None]
+    nets: Nets, data: Sequence[Path], n_photos: int, say: Callable[[str], None]
 ) -> dict[int, NDArray[np.int64]]:
     """Count indices per tier over photos, cut to multiples of the stride."""
     totals = {
         tier: np.zeros(len(words), np.int64) for tier, words in sorted(nets.codebooks.items())
     }
-    seen = 0
-    for seen, (_, pixels) in enumerate(islice(read_photos(data), n_photos), 1):
+    seen, photos = 0, chain.from_iterable(map(read_photos, data))
+    for seen, (_, pixels) in enumerate(islice(photos, n_photos), 1):
         height, width = (size // nets.stride * nets.stride for size in pixels.shape[:2])
         for tier, total in totals.items():
             indices = nets.to_indices(np.ascontiguousarray(pixels[:height, :width]), tier)
@@ -104,7 +119,7 @@ def count(
         if seen % 50 == 0:
             say(f"counted {seen} of {n_photos} photos")
     if not seen:
-        raise InputError(f"{data}: no photos found.", path=data)
+        raise InputError(f"{', '.join(map(str, data))}: no photos found.")
     return totals
 
 

@@ -1,13 +1,15 @@
 """What a model is worth on photos it was not trained on: distances, PSNR, codes in use, per tier.
 
 Figures are of decoded 8-bit images at the codec's own path (`Nets`). Choose on the validation
-photos only; LPIPS on AlexNet is for reporting and never for training or choosing between losses.
+photos only. "squeeze" and "vgg19" are losses too, so a model may have learned to please them;
+"mobilenet" never is one and judges between models; "alex" (LPIPS) is the yardstick for reporting
+and never for choosing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from vqcodec.nets.load import Nets
 from vqcodec.training.perceptual import perceptual
 from vqcodec.training.photos import read_photos
 
-METRICS = ("squeeze", "vgg19", "alex")
+METRICS = ("squeeze", "vgg19", "mobilenet", "alex")
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,18 @@ class Row:
     """Means over photos for one tier.
 
     Attributes:
-        tier: 1 to 9.
+        name: of the codebook, "tier 4" or "base".
+        tier: 1 to 9; of "base", the condition under which the network ran.
         codebook_size: K_T.
         n_photos: photos measured.
-        distances: by metric: "squeeze" and "alex" are LPIPS, "vgg19" the unit-length distance.
+        distances: by metric: "squeeze" and "alex" are LPIPS, "vgg19" and "mobilenet" distances of
+            unit-length features.
         psnr_db: mean of the photos' PSNR.
         used_share: share of the codebook that occurs at all in these photos.
         entropy_bits: of the indices' histogram over all photos, per index (log2 K at most).
     """
 
+    name: str
     tier: int
     codebook_size: int
     n_photos: int
@@ -51,7 +56,7 @@ class Row:
         """One line of the table."""
         figures = " ".join(f"{name} {value:.4f}" for name, value in self.distances.items())
         return (
-            f"tier {self.tier} K {self.codebook_size:4d} {figures} psnr {self.psnr_db:.2f} dB "
+            f"{self.name:6} K {self.codebook_size:4d} {figures} psnr {self.psnr_db:.2f} dB "
             f"used {self.used_share:.1%} entropy {self.entropy_bits:.2f} bits"
         )
 
@@ -67,6 +72,7 @@ def measure(
     metrics: Sequence[str] = METRICS,
     pictures: Path | None = None,
     progress: Callable[[str], None] | None = None,
+    names: Mapping[int, str] | None = None,
 ) -> list[Row]:
     """Measure a model.
 
@@ -74,25 +80,33 @@ def measure(
         nets: the model, from a pack or a run.
         data: folder or tar of photos.
         weights: folder of the perceptual nets.
-        tiers: tiers to measure.
+        tiers: tiers to measure, of those that have a codebook.
         most: photos to take.
         crop_px: side of the centre crop that is measured, a multiple of the stride.
-        metrics: of "squeeze", "vgg19", "alex".
+        metrics: of `METRICS`.
         pictures: folder for side-by-side PNGs of original and decoded crops, if any.
         progress: called with each photo's name.
+        names: of the rows by tier, where they are not "tier T".
 
     Raises:
-        InputError: no photos.
+        InputError: no photos, no weights for a metric, or no codebook for any of the tiers.
     """
+    known = [tier for tier in tiers if tier in nets.codebooks]
+    if not known:
+        wants, has = (", ".join(map(str, sorted(some))) for some in (tiers, nets.codebooks))
+        raise InputError(
+            f"the model has no codebook for tier {wants}; it has: {has or 'none'}.", field="tiers"
+        )
+    labels = {tier: f"tier {tier}" for tier in known} | dict(names or {})
     judges = {name: perceptual(name, weights) for name in metrics}
-    sums: dict[int, list[list[float]]] = {tier: [] for tier in tiers}
-    counts = {tier: np.zeros(len(nets.codebooks[tier]), np.int64) for tier in tiers}
+    sums: dict[int, list[list[float]]] = {tier: [] for tier in known}
+    counts = {tier: np.zeros(len(nets.codebooks[tier]), np.int64) for tier in known}
     for name, pixels in read_photos(data, most=most):
         crop = _centre(pixels, crop_px)
         truth = _tensor(crop)
         with torch.inference_mode():
             wanted = {key: judge.features(truth) for key, judge in judges.items()}
-            for tier in tiers:
+            for tier in known:
                 indices = nets.to_indices(crop, tier)
                 counts[tier] += np.bincount(indices.ravel(), minlength=len(counts[tier]))
                 decoded = nets.to_pixels(indices, tier)
@@ -104,22 +118,26 @@ def measure(
                 sums[tier].append([*row, _psnr(crop, decoded)])
                 if pictures is not None:
                     side = np.concatenate([crop, decoded], 1)
-                    Image.fromarray(side).save(pictures / f"{Path(name).stem}-tier{tier}.png")
+                    label = labels[tier].replace(" ", "")
+                    Image.fromarray(side).save(pictures / f"{Path(name).stem}-{label}.png")
         if progress:
             progress(name)
     if not any(sums.values()):
         raise InputError(f"{data}: no photos found.", path=data)
-    return [_row(tier, sums[tier], counts[tier], list(judges)) for tier in tiers]
+    return [_row(labels[tier], tier, sums[tier], counts[tier], list(judges)) for tier in known]
 
 
-def _row(tier: int, rows: list[list[float]], counts: NDArray[np.int64], names: list[str]) -> Row:
+def _row(
+    name: str, tier: int, rows: list[list[float]], counts: NDArray[np.int64], metrics: list[str]
+) -> Row:
     means = np.mean(rows, 0)
     share = counts[counts > 0] / counts.sum()
     return Row(
+        name=name,
         tier=tier,
         codebook_size=len(counts),
         n_photos=len(rows),
-        distances=dict(zip(names, map(float, means[:-1]), strict=True)),
+        distances=dict(zip(metrics, map(float, means[:-1]), strict=True)),
         psnr_db=float(means[-1]),
         used_share=float((counts > 0).mean()),
         entropy_bits=float(-(share * np.log2(share)).sum()),

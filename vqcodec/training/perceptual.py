@@ -1,9 +1,9 @@
 """Frozen perceptual features and distances on them, from local safetensors files.
 
 LPIPS (Zhang et al. 2018, arXiv 1801.03924, version 0.1) on SqueezeNet 1.1, and on AlexNet for
-measuring only; VGG-19 features by plain distance. Images are (B, 3, H, W) in [-1, 1]. One net alone
-gets fooled: with squeeze only, the decoder paints a grid that SqueezeNet's stride of 2 cannot see
-(docs/TRAINING.md).
+measuring only; VGG-19 features by plain distance; `mobilenet.py` has one more judge that is never
+a loss. Images are (B, 3, H, W) in [-1, 1]. One net alone gets fooled: with squeeze only, the
+decoder paints a grid that SqueezeNet's stride of 2 cannot see (docs/TRAINING.md).
 """
 
 from __future__ import annotations
@@ -96,8 +96,8 @@ class Lpips(Perceptual):
         layers, self.taps = LPIPS_NETS[name]
         self.layers = layers()
         path = folder / f"{name}.safetensors"
-        state = {key.removeprefix("features."): value for key, value in _read(path).items()}
-        heads = _read(folder / f"lpips_{name}.safetensors")
+        state = {key.removeprefix("features."): value for key, value in read_weights(path).items()}
+        heads = read_weights(folder / f"lpips_{name}.safetensors")
         try:
             self.layers.load_state_dict(
                 {key: state[key].float() for key in self.layers.state_dict()}
@@ -116,7 +116,8 @@ class Lpips(Perceptual):
         for n, layer in enumerate(self.layers):
             x = layer(x)
             if n in self.taps:
-                out.append(x / (x.square().sum(1, keepdim=True).sqrt() + 1e-10))
+                wide = x.float()  # a length in bfloat16 would be off by 0.4 %
+                out.append(wide / (wide.square().sum(1, keepdim=True).sqrt() + 1e-10))
         return out
 
     def distance(self, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
@@ -145,7 +146,7 @@ class Vgg19(Perceptual):
     def __init__(self, folder: Path) -> None:
         super().__init__()
         path = folder / "vgg19.safetensors"
-        state = _read(path)
+        state = read_weights(path)
         try:
             for n in self.LAYERS:
                 weight = state.get(f"features.{n}.weight")
@@ -171,22 +172,31 @@ class Vgg19(Perceptual):
                 F.conv2d(x, getattr(self, f"weight{n}"), getattr(self, f"bias{n}"), padding=1)
             )
             if n in self.TAPS:
-                out.append(F.normalize(x, dim=1))
+                out.append(F.normalize(x.float(), dim=1))
         return out
 
     def distance(self, ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
         """Mean over depths of the squared distance of unit vectors, (B,)."""
-        parts = [(a - b).square().sum(1).mean((1, 2)) for a, b in zip(ours, theirs, strict=True)]
-        return torch.stack(parts).mean(0)
+        return unit_distance(ours, theirs)
+
+
+def unit_distance(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> Tensor:
+    """Mean over depths of the squared distance of unit vectors (B, C, H, W) there, (B,)."""
+    parts = [(a - b).square().sum(1).mean((1, 2)) for a, b in zip(ours, theirs, strict=True)]
+    return torch.stack(parts).mean(0)
 
 
 def perceptual(name: str, folder: Path) -> Perceptual:
-    """Make a frozen feature net: "squeeze", "vgg19" or "alex"."""
-    net = Vgg19(folder) if name == "vgg19" else Lpips(name, folder)
+    """Make a frozen feature net: "squeeze", "vgg19", "mobilenet" or "alex"."""
+    from vqcodec.training.mobilenet import Mobilenet  # late: it builds on this module
+
+    kinds: dict[str, Callable[[Path], Perceptual]] = {"vgg19": Vgg19, "mobilenet": Mobilenet}
+    net = kinds[name](folder) if name in kinds else Lpips(name, folder)
     return net.to(memory_format=torch.channels_last)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a file of frozen weights; InputError when it is missing or broken."""
     try:
         return load_file(path)
     except (OSError, SafetensorError) as error:

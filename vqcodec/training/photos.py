@@ -1,6 +1,7 @@
 """Photos for training and measuring: folders or tars of images to uint8 arrays and random crops.
 
-All photos are decoded once and held in memory as uint8 (7,200 photos of 320 pixels take 3 GiB).
+All photos are decoded once and held as uint8 (7,200 photos of 320 pixels take 3 GiB), in the GPU's
+memory where there is one.
 """
 
 from __future__ import annotations
@@ -8,8 +9,8 @@ from __future__ import annotations
 import concurrent.futures as futures
 import io
 import tarfile
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -20,11 +21,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vqcodec.errors import InputError
+from vqcodec.training.refusal import Refused
 
 SUFFIXES = frozenset({".avif", ".jpg", ".jpeg", ".png", ".webp"})
-DOUBLE_SHARE = (
-    1 / 3
-)  # of the crops are taken at twice the size and halved: other scales and less noise
+DOUBLE_SHARE = 1 / 3  # of the crops is taken at twice the size and halved: scales, and less noise
 
 
 def read_photos(
@@ -79,44 +79,69 @@ class Photos:
     """All photos in memory, dealt out as random crops.
 
     Args:
-        source: see `read_photos`.
+        sources: see `read_photos`.
         crop_px: side of the crops; smaller photos are left out.
-        seed: of the crops.
         most: use only so many photos.
         threads: decoders at work.
+        device: where the photos lie, so that a GPU need not wait for a CPU to cut crops.
+        refused: evaluation images; photos that resemble one are left out.
+        part: (n, of): take every of-th photo from the n-th on, for several processes.
+
+    Attributes:
+        all: the photos, (H, W, 3) uint8 each.
+        left_out: names of photos that were refused, with the image that they resemble.
 
     Raises:
-        InputError: there is no photo large enough.
+        InputError: a source is missing, or there is no photo large enough.
     """
 
     def __init__(
-        self, source: Path, crop_px: int, *, seed: int, most: int | None = None, threads: int = 1
+        self,
+        sources: Sequence[Path],
+        crop_px: int,
+        *,
+        most: int | None = None,
+        threads: int = 1,
+        device: torch.device | None = None,
+        refused: Refused | None = None,
+        part: tuple[int, int] = (0, 1),
     ) -> None:
-        every = (pixels for _, pixels in read_photos(source, most=most, threads=threads))
-        self.all = [pixels for pixels in every if min(pixels.shape[:2]) >= crop_px]
+        every = chain.from_iterable(read_photos(source, threads=threads) for source in sources)
+        self.all: list[Tensor] = []
+        self.left_out: list[str] = []
+        for name, pixels in islice(every, part[0], most, part[1]):
+            if min(pixels.shape[:2]) < crop_px:
+                continue
+            if refused is not None and (like := refused.match(pixels)) is not None:
+                self.left_out.append(f"{name} (resembles {like})")
+            else:
+                self.all.append(torch.tensor(pixels, device=device))
         if not self.all:
-            raise InputError(
-                f"{source}: no photo with {crop_px} pixels or more a side.", path=source
-            )
+            places = ", ".join(map(str, sources))
+            raise InputError(f"{places}: no photo with {crop_px} pixels or more a side.")
         self.crop_px = crop_px
-        self.random = np.random.default_rng(seed)
 
-    def batch(self, n_crops: int) -> Tensor:
+    @property
+    def n_bytes(self) -> int:
+        """Memory that the photos take."""
+        return sum(photo.numel() for photo in self.all)
+
+    def batch(self, n_crops: int, random: np.random.Generator) -> Tensor:
         """Return (n_crops, 3, crop_px, crop_px) float32 in [-1, 1], channels_last."""
-        return torch.stack([self._crop() for _ in range(n_crops)]).contiguous(
-            memory_format=torch.channels_last
-        )
+        cuts = [self._cut(random) for _ in range(n_crops)]
+        by_side = {len(cut): [c for c in cuts if len(c) == len(cut)] for cut in cuts}
+        stacks = [torch.stack(alike).permute(0, 3, 1, 2).float() for alike in by_side.values()]
+        halved = [x if x.shape[-1] == self.crop_px else F.avg_pool2d(x, 2) for x in stacks]
+        crop = torch.cat(halved) / 127.5 - 1
+        is_mirrored = torch.from_numpy(random.random(n_crops) < 0.5).to(crop.device)
+        crop = torch.where(is_mirrored[:, None, None, None], crop.flip(-1), crop)
+        return crop.contiguous(memory_format=torch.channels_last)
 
-    def _crop(self) -> Tensor:
-        pixels = self.all[self.random.integers(len(self.all))]
-        is_double = min(pixels.shape[:2]) >= 2 * self.crop_px
-        is_double = is_double and self.random.random() < DOUBLE_SHARE
+    def _cut(self, random: np.random.Generator) -> Tensor:
+        """A view of a random photo, (side, side, 3) uint8; side is crop_px or twice that."""
+        photo = self.all[random.integers(len(self.all))]
+        is_double = min(photo.shape[:2]) >= 2 * self.crop_px
+        is_double = is_double and random.random() < DOUBLE_SHARE
         side = 2 * self.crop_px if is_double else self.crop_px
-        top, left = (self.random.integers(size - side + 1) for size in pixels.shape[:2])
-        window = pixels[top : top + side, left : left + side]
-        if self.random.random() < 0.5:
-            window = window[:, ::-1]
-        crop = torch.from_numpy(window.astype(np.float32)).permute(2, 0, 1)
-        if is_double:
-            crop = F.avg_pool2d(crop, 2)
-        return crop / 127.5 - 1
+        top, left = (random.integers(size - side + 1) for size in photo.shape[:2])
+        return photo[top : top + side, left : left + side]

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,27 +17,42 @@ Clock = Callable[[], float]
 
 
 class Budget:
-    """Time spent of a time budget; goes on where an earlier run stopped.
+    """Time or steps spent of a budget; goes on where an earlier run stopped.
+
+    Time makes a run fill what a machine has; steps make it repeat exactly.
 
     Args:
-        seconds: the whole budget.
+        seconds: the whole budget, or None when it is `steps`.
+        steps: the whole budget in steps.
         spent: seconds that an earlier run has spent.
         clock: seconds, ever growing; tests bring their own.
     """
 
-    def __init__(self, seconds: float, spent: float = 0.0, clock: Clock = time.monotonic) -> None:
-        self.seconds, self.clock = seconds, clock
+    def __init__(
+        self,
+        seconds: float | None,
+        steps: int | None = None,
+        spent: float = 0.0,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        if (seconds is None) == (steps is None):
+            raise ValueError("a budget is either seconds or steps")
+        self.seconds, self.steps, self.clock = seconds, steps, clock
         self.begun = clock() - spent
+
+    @property
+    def name(self) -> str:
+        """For people and for comparison: "30 min" or "500 steps"."""
+        return f"{self.steps} steps" if self.seconds is None else f"{self.seconds / 60:g} min"
 
     @property
     def spent(self) -> float:
         """Seconds spent, earlier runs included."""
         return self.clock() - self.begun
 
-    @property
-    def share(self) -> float:
-        """Share of the budget that is spent; 1 or more when it is over."""
-        return self.spent / self.seconds
+    def share(self, step: int) -> float:
+        """Share of the budget that is spent after `step` steps; 1 or more when it is over."""
+        return self.spent / self.seconds if self.steps is None else step / self.steps
 
 
 def learning_rate(
@@ -55,8 +71,9 @@ def ramp(share: float, start: float) -> float:
     return min(1.0, max(0.0, (share - start) / RAMP))
 
 
-def deal(tiers: Sequence[int], n_crops: int) -> Tensor:
+def deal(tiers: Sequence[int], n_crops: int, random: np.random.Generator) -> Tensor:
     """Deal tiers to crops evenly: whole random permutations, the last one cut; (n_crops,) int64."""
     rounds = -(-n_crops // len(tiers))
-    order = torch.cat([torch.randperm(len(tiers)) for _ in range(rounds)])[:n_crops]
-    return torch.tensor(list(tiers))[order]
+    return torch.from_numpy(np.concatenate([random.permutation(tiers) for _ in range(rounds)]))[
+        :n_crops
+    ]

@@ -1,122 +1,205 @@
-"""The two training stages of a recipe: the base codebook, then nine tiers tuned together."""
+"""The stages of a recipe: base, adversarial, tiers; each in a folder of its own in the run's.
+
+RUN/recipe.toml      what the run was begun with
+RUN/base/            the network and the base codebook
+RUN/adversarial/     the same, against a critic
+RUN/tiers/           nine codebooks by k-means, tuned together with the network
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from vqcodec.errors import InputError, OutputError
+from vqcodec.errors import InputError, OutputError, OutputExistsError
 from vqcodec.nets.autoencoder import build
 from vqcodec.training import checkpoint
 from vqcodec.training.loop import Trainer
+from vqcodec.training.losses import Judge
+from vqcodec.training.machine import Machine
 from vqcodec.training.perceptual import perceptual
 from vqcodec.training.photos import Photos
-from vqcodec.training.recipe import Recipe, Stage
+from vqcodec.training.recipe import STAGES, Recipe, Stage
+from vqcodec.training.refusal import load_refused
 from vqcodec.training.tiers import TIERS, collect, fit_base, make_tiers
 from vqcodec.training.tokenizer import Tokenizer
+from vqcodec.training.watch import Watch, fixed_crops
+
+RECIPE_NAME = "recipe.toml"
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What the machine gives to a stage, by option and not by recipe.
+def run_stages(recipe: Recipe, machine: Machine, among: tuple[str, ...] = STAGES) -> Path:
+    """Run those of the stages `among` that the recipe has, in order.
 
-    Attributes:
-        data: folder or tar of training photos.
-        weights: folder of the frozen perceptual nets.
-        out: folder of the run, made when missing.
-        minutes: time budget, earlier runs that are resumed included.
-        start: weights to start from, see `checkpoint.load_start`.
-        threads: of PyTorch; on a busy CPU one is faster than two.
-        seed: instead of the recipe's, for runs that will be averaged.
-        is_resumed: go on from `last.pt` in `out`.
-        most: use only so many photos.
-        say: takes progress lines.
+    A stage that has spent its budget is skipped when the run is resumed.
+
+    Returns:
+        The last stage's averaged weights.
+
+    Raises:
+        OutputExistsError: a stage is there already and the run is not resumed.
+        VqcError: of any other kind that files, weights or the training itself cause.
     """
+    names = [name for name in among if name in recipe.stages]
+    if not names:
+        known = ", ".join(f"[{name}]" for name in among)
+        raise InputError(f"recipe '{recipe.name}' has no table {known}.")
+    _claim(recipe, machine, names)
+    ema = machine.out / checkpoint.EMA_NAME
+    for name in names:
+        budget = machine.budget(recipe, name, names)
+        folder = machine.out / name
+        ema = folder / checkpoint.EMA_NAME
+        if machine.is_resumed and checkpoint.is_done(ema, budget.name):
+            machine.say(f"{name}: done before ({budget.name})")
+            continue
+        machine.say(f"{name}: {budget.name} on {machine.world}")
+        trainer = trainer_for(name, recipe, machine)
+        if machine.is_resumed and (folder / checkpoint.LAST_NAME).exists():
+            trainer.resume(folder / checkpoint.LAST_NAME)
+            machine.say(f"resumed at step {trainer.step}, {trainer.spent / 60:.1f} minutes spent")
+        trainer.run(budget.seconds, budget.steps)
+        machine.say(f"{name}: done, {trainer.step} steps; {ema}")
+    return ema
 
-    data: Path
-    weights: Path
-    out: Path
-    minutes: float
-    say: Callable[[str], None]
-    start: Path | None = None
-    threads: int = 1
-    is_resumed: bool = False
-    seed: int | None = None
-    most: int | None = None
 
-    def seeded(self, stage: Stage) -> Stage:
-        """Return the stage with this machine's seed, if it has one."""
-        return stage if self.seed is None else replace(stage, seed=self.seed)
+def kept_recipe(ema: Path) -> Path:
+    """Find the copy of the recipe that the run of these weights keeps.
+
+    Raises:
+        InputError: the weights are not in a run's folder.
+    """
+    for folder in (ema.parent, ema.parent.parent):
+        if (folder / RECIPE_NAME).is_file():
+            return folder / RECIPE_NAME
+    raise InputError(f"{ema}: no {RECIPE_NAME} beside it: name the recipe with --recipe.", path=ema)
 
 
-def train_tokenizer(recipe: Recipe, machine: Machine) -> None:
+def trainer_for(name: str, recipe: Recipe, machine: Machine) -> Trainer:
+    """Make the trainer of one stage; its folder is there already."""
+    return _TRAINERS[name](recipe, machine, machine.out / name)
+
+
+def _claim(recipe: Recipe, machine: Machine, names: list[str]) -> None:
+    """Take the folder of a run: never one that holds another run."""
+    kept = machine.out / RECIPE_NAME
+    for name in names:
+        if (machine.out / name).exists() and not machine.is_resumed:
+            raise OutputExistsError(
+                f"{machine.out / name}: there already. Go on with --resume, or name another --out.",
+                path=machine.out,
+            )
+    try:
+        if kept.exists() and kept.read_text(encoding="utf-8") != recipe.text:
+            raise OutputExistsError(
+                f"{kept}: this run was begun with another recipe. Name another --out.", path=kept
+            )
+        if machine.world.is_first:
+            for name in names:
+                (machine.out / name).mkdir(parents=True, exist_ok=True)
+            kept.write_text(recipe.text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{machine.out}: {error.strerror or error}.", path=machine.out) from error
+
+
+def _base(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     """Stage 1: the network and the base codebook.
 
     From nothing, the first share of the time goes without quantisation (`plain_until`), so that
     latents come alive; then the base codebook is set to k-means centres of latents under all nine
     tier conditions. From start weights this happens at once.
-
-    Raises:
-        VqcError: of any kind that files, weights or the training itself cause.
     """
-    start = _start(recipe, machine)
-    how, stage = recipe.codebooks, machine.seeded(recipe.base)
-    if start is None:
+    how, stage = recipe.codebooks, machine.seeded(recipe.stages["base"])
+    if machine.start is None:
         torch.manual_seed(stage.seed)
-        model = Tokenizer(build(recipe.net_kind, recipe.net_config))
+        model = Tokenizer(build(recipe.net_kind or "light", recipe.net_config))
     else:
-        model, stage = start.tokenizer(), replace(stage, plain_until=0.0)
-        model.books.clear()
-    model.base, model.trains_base = None, True
+        start = _start(recipe, checkpoint.find_start(machine.start))
+        model, stage = Tokenizer(start.net()), replace(stage, plain_until=0.0)
+    model.trains_base = True
     photos = _photos(stage, machine)
 
     def fit(living: Tokenizer) -> None:
+        if not machine.world.is_first:  # process 0's codewords come afterwards
+            living.set_codebook(how.base_tier, torch.ones(how.base_size, living.net.latent_dim))
+            return
         machine.say("fitting the base codebook to living latents")
         latents = [collect(living, photos, tier, how.latents) for tier in TIERS]
-        on_sphere = living.net.kind == "light"
-        words = fit_base(np.concatenate(latents), how, on_sphere=on_sphere)
+        words = fit_base(np.concatenate(latents), how, on_sphere=living.net.on_sphere)
         living.set_codebook(how.base_tier, words)
 
-    trainer = _trainer(model, stage, [how.base_tier], photos, recipe, machine, fit)
-    _run(trainer, machine)
+    return _trainer(model, stage, [how.base_tier], photos, machine, folder, fit=fit)
 
 
-def train_tiers(recipe: Recipe, machine: Machine) -> None:
-    """Stage 2: nine codebooks by k-means of the base, tuned together with the network.
+def _adversarial(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
+    """Stage 2: the same model against a critic."""
+    before = _before(machine, folder)
+    start = _start(recipe, before)
+    if start.base is None:
+        raise InputError(f"{before}: holds no base codebook.")
+    model, tier = Tokenizer(start.net()), recipe.codebooks.base_tier
+    model.set_codebook(tier, start.base)
+    model.trains_base = True
+    stage = machine.seeded(recipe.stages["adversarial"])
+    return _trainer(model, stage, [tier], _photos(stage, machine), machine, folder, before)
 
-    Raises:
-        InputError: there are no start weights with a base codebook.
-        VqcError: of any other kind that files, weights or the training itself cause.
+
+def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
+    """Stage 3: nine codebooks, tuned together with the network.
+
+    Codebooks that the start weights have are kept; otherwise they are made by k-means.
     """
-    start = _start(recipe, machine)
-    if start is None or start.base is None:
-        raise InputError("'train tiers' needs --start with a base codebook: run 'train tokenizer'.")
-    model = start.tokenizer()
-    stage = machine.seeded(recipe.tiers)
+    before = _before(machine, folder)
+    model = _start(recipe, before).tokenizer()
+    stage = machine.seeded(recipe.stages["tiers"])
     photos = _photos(stage, machine)
-    if set(model.tiers) != set(TIERS) and not machine.is_resumed:
-        made = make_tiers(model, photos, recipe.codebooks, machine.say)
+    if set(model.tiers) != set(TIERS):
+        if model.base is None:
+            raise InputError(f"{before}: holds no base codebook to make tiers of.")
+        saved = folder / checkpoint.LAST_NAME
+        if not (machine.is_resumed and saved.exists()) and machine.world.is_first:
+            made = make_tiers(model, photos, recipe.codebooks, machine.say)
+        else:  # the checkpoint's or process 0's codewords come afterwards
+            made = {tier: torch.ones(1 << (tier + 2), model.net.latent_dim) for tier in TIERS}
         for tier, words in made.items():
             model.set_codebook(tier, words)
+    for book in model.to(machine.world.device).books.values():
+        machine.world.spread(book.basis)
+    if machine.world.is_first and not (folder / checkpoint.START_NAME).exists():
         # What several runs of other seeds have to start from, to be averaged afterwards.
-        machine.out.mkdir(parents=True, exist_ok=True)
-        describe = (recipe.net_kind, recipe.net_config)
-        checkpoint.save_ema(model, machine.out / checkpoint.START_NAME, *describe, step=0)
-    trainer = _trainer(model, stage, list(TIERS), photos, recipe, machine)
-    _run(trainer, machine)
+        checkpoint.save_ema(model, folder / checkpoint.START_NAME, step=0)
+    return _trainer(model, stage, list(TIERS), photos, machine, folder, before)
 
 
-def _start(recipe: Recipe, machine: Machine) -> checkpoint.Start | None:
-    torch.set_num_threads(machine.threads)
+_TRAINERS: dict[str, Callable[[Recipe, Machine, Path], Trainer]] = {
+    "base": _base,
+    "adversarial": _adversarial,
+    "tiers": _tiers,
+}
+
+
+def _before(machine: Machine, folder: Path) -> Path:
+    """The weights that a stage starts from: the stage before it in this run, else `start`."""
+    for name in reversed(STAGES[: STAGES.index(folder.name)]):
+        ema = machine.out / name / checkpoint.EMA_NAME
+        if ema.exists():
+            return ema
     if machine.start is None:
-        return None
-    start = checkpoint.load_start(machine.start)
-    if start.kind != recipe.net_kind:
-        raise InputError(f"{machine.start}: holds a '{start.kind}' net, not '{recipe.net_kind}'.")
+        raise InputError(
+            f"{machine.out}: no stage before '{folder.name}' is here. Run 'train tokenizer' with "
+            "the same --out, or name weights with --from."
+        )
+    return checkpoint.find_start(machine.start)
+
+
+def _start(recipe: Recipe, path: Path) -> checkpoint.Start:
+    start = checkpoint.load_start(path)
+    if recipe.net_kind and start.kind != recipe.net_kind:
+        raise InputError(f"{path}: holds a '{start.kind}' net, not '{recipe.net_kind}'.")
     start.config = dict(recipe.net_config) or start.config
     return start
 
@@ -125,11 +208,15 @@ def _photos(stage: Stage, machine: Machine) -> Photos:
     photos = Photos(
         machine.data,
         stage.crop_px,
-        seed=stage.seed,
         most=machine.most,
         threads=machine.threads,
+        device=machine.world.device,
+        refused=load_refused(machine.refuse),
+        part=(machine.world.rank, machine.world.size),
     )
-    machine.say(f"{len(photos.all)} photos from {machine.data}")
+    machine.say(f"{len(photos.all)} photos, {photos.n_bytes / 2**20:.0f} MiB in memory")
+    for name in photos.left_out:
+        machine.say(f"left out an evaluation image: {name}")
     return photos
 
 
@@ -138,29 +225,19 @@ def _trainer(
     stage: Stage,
     tiers: list[int],
     photos: Photos,
-    recipe: Recipe,
     machine: Machine,
+    folder: Path,
+    before: Path | None = None,
     fit: Callable[[Tokenizer], None] | None = None,
 ) -> Trainer:
     nets = {name: perceptual(name, machine.weights) for name in stage.perceptual}
-    try:
-        machine.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{machine.out}: {error.strerror or error}.", path=machine.out) from error
-    describe = {"kind": recipe.net_kind, "config": recipe.net_config}
-    trainer = Trainer(
-        model, stage, tiers, photos, nets, machine.out, describe, machine.say, fit=fit
-    )
-    beside = machine.start.with_name(checkpoint.LAST_NAME) if machine.start else None
-    if stage.critic and beside is not None and beside.exists():
-        trainer.adopt_critic(beside)
+    is_shown = machine.val is not None and machine.world.is_first
+    crops = fixed_crops(machine.val) if is_shown else []
+    every = 60 * machine.pictures_every
+    watch = Watch(folder, machine.say, crops=crops, pictures_every_s=every)
+    judge = Judge(stage, nets, machine.world)
+    trainer = Trainer(model, stage, tiers, photos, judge, watch, machine.world, folder, fit)
+    beside = before.parent / checkpoint.LAST_NAME if before else None
+    if stage.critic and beside is not None and beside.exists() and trainer.adopt_critic(beside):
         machine.say(f"the critic goes on from {beside}")
     return trainer
-
-
-def _run(trainer: Trainer, machine: Machine) -> None:
-    if machine.is_resumed:
-        trainer.resume(machine.out / checkpoint.LAST_NAME)
-        machine.say(f"resumed at step {trainer.step}, {trainer.spent / 60:.1f} minutes spent")
-    trainer.run(machine.minutes * 60)
-    machine.say(f"done: {trainer.step} steps; {machine.out / checkpoint.EMA_NAME}")

@@ -1,8 +1,9 @@
 """Codebooks: the base from living latents, and nine tiers from the base by k-means.
 
 Source: Mao et al. 2023, arXiv 2307.08265, section 3: smaller codebooks by k-means of the large one.
-Here words are weighted by how often they are used under a tier's condition, so that unused ones
-take no centre. scikit-learn does the clustering, in float64 and with a fixed seed.
+Words may be weighted by how often they are used under a tier's condition, so that unused ones take
+no centre, or latents be clustered in their place. scikit-learn does the clustering, in float64 and
+with a fixed seed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from vqcodec.training.tokenizer import Tokenizer
 
 TIERS = range(1, 10)
 UNUSED_WEIGHT = 0.01  # of the mean usage, so that k-means never runs out of points
-BATCH = 18
+BATCH, COLLECT_SEED = 18, 1
 
 Say = Callable[[str], None]
 
@@ -34,9 +35,10 @@ def codebook_size(tier: int) -> int:
 
 def collect(model: Tokenizer, photos: Photos, tier: int, n_latents: int) -> NDArray[np.float32]:
     """Living latents of random crops under a tier's condition, (n_latents, D)."""
+    random = np.random.default_rng((COLLECT_SEED, tier))
     parts: list[NDArray[np.float32]] = []
     while sum(map(len, parts)) < n_latents:
-        parts.append(model.latents(photos.batch(BATCH), tier))
+        parts.append(model.latents(photos.batch(BATCH, random), tier))
     return np.concatenate(parts)[:n_latents]
 
 
@@ -64,40 +66,49 @@ def usage(latents: NDArray[np.float32], base: Tensor) -> NDArray[np.int64]:
 
 
 def fit_tier(
-    base: Tensor, tier: int, how: Codebooks, counts: NDArray[np.int64] | None, *, on_sphere: bool
+    points: NDArray[np.floating],
+    tier: int,
+    how: Codebooks,
+    counts: NDArray[np.int64] | None = None,
+    *,
+    on_sphere: bool,
 ) -> Tensor:
-    """Cluster the base codewords to a tier's codebook.
+    """Cluster points to a tier's codebook.
 
     Args:
-        base: (K_base, D).
+        points: (N, D) codewords of the base, or latents.
         tier: 1 to 9.
         how: restarts and seed.
-        counts: (K_base,) usage of each base word, or None for equal weights.
+        counts: (N,) usage of each word, or None for equal weights.
         on_sphere: scale centres to norm sqrt(D).
 
     Returns:
         (K_T, D) float32, ordered along the first principal axis.
     """
-    words = base.double().numpy()
     weight = None
     if counts is not None:
         weight = counts / max(1, counts.sum()) * len(counts) + UNUSED_WEIGHT
     cluster = _sklearn().KMeans(codebook_size(tier), n_init=how.n_init, random_state=how.seed)
-    centres = cluster.fit(words, sample_weight=weight).cluster_centers_
-    return _finish(centres, words, on_sphere)
+    points = np.asarray(points, np.float64)
+    return _finish(cluster.fit(points, sample_weight=weight).cluster_centers_, points, on_sphere)
 
 
 def make_tiers(model: Tokenizer, photos: Photos, how: Codebooks, say: Say) -> dict[int, Tensor]:
-    """Make all nine codebooks of a model that has a base codebook."""
+    """Make all nine codebooks of a model that has a base codebook, by `how.tiers_from`."""
     if model.base is None:
         raise ValueError("the model has no base codebook")
-    on_sphere, out = model.net.kind == "light", {}
+    out = {}
+    base = model.base.cpu()
     for tier in TIERS:
-        counts = None
-        if how.usage_weighted:
-            counts = usage(collect(model, photos, tier, how.latents), model.base)
-            say(f"tier {tier}: {(counts > 0).mean():.0%} of the base words are used")
-        out[tier] = fit_tier(model.base, tier, how, counts, on_sphere=on_sphere)
+        points, counts = base.numpy(), None
+        if how.tiers_from != "words":
+            latents = collect(model, photos, tier, how.latents)
+            if how.tiers_from == "latents":
+                points = latents
+            else:
+                counts = usage(latents, base)
+                say(f"tier {tier}: {(counts > 0).mean():.0%} of the base words are used")
+        out[tier] = fit_tier(points, tier, how, counts, on_sphere=model.net.on_sphere)
     return out
 
 

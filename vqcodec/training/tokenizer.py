@@ -51,7 +51,7 @@ class Tokenizer(nn.Module):
 
     def set_codebook(self, tier: int, words: Tensor) -> None:
         """Give a tier a fresh SimVQ that starts at `words` (K_T, D)."""
-        self.books[str(tier)] = SimVQ(words, on_sphere=self.net.kind == "light")
+        self.books[str(tier)] = SimVQ(words, on_sphere=self.net.on_sphere)
 
     def quantise(self, latent: Tensor, tier: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Replace latents by their nearest codewords; gradients pass straight through.
@@ -81,11 +81,12 @@ class Tokenizer(nn.Module):
 
     def forward(self, image: Tensor, tier: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         """Return the decoded image, the commitment loss, and indices (None without codebooks)."""
-        latent = self.net.encode(image, tier)
+        latent = self.net.encode(image, tier).float()
         if not self.books:
-            return self.net.decode(latent, tier), latent.new_zeros(()), None
-        codes, loss, indices = self.quantise(latent, tier)
-        return self.net.decode(codes, tier), loss, indices
+            return self.net.decode(latent, tier).float(), latent.new_zeros(()), None
+        with torch.autocast(image.device.type, enabled=False):  # indices are decided in full
+            codes, loss, indices = self.quantise(latent, tier)
+        return self.net.decode(codes, tier).float(), loss, indices
 
     def codebooks(self) -> dict[int, Tensor]:
         """Return the codewords (K_T, D) of every tier, folded."""
@@ -107,5 +108,5 @@ class Tokenizer(nn.Module):
     def latents(self, image: Tensor, tier: int) -> NDArray[np.float32]:
         """Latent vectors of images (B, 3, H, W) under a tier's condition, (B * h * w, D)."""
         latent = self.net.encode(image, tier).permute(0, 2, 3, 1).flatten(0, 2)
-        out: NDArray[np.float32] = latent.numpy()
+        out: NDArray[np.float32] = latent.float().cpu().numpy()
         return out

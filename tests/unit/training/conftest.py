@@ -31,6 +31,12 @@ crop_px = 32
 batch = 3
 plain_until = 0.3
 seed = 3
+[adversarial]
+crop_px = 32
+batch = 3
+critic = 0.1
+critic_weight = "adaptive"
+seed = 5
 [tiers]
 crop_px = 64
 batch = 9

@@ -32,7 +32,7 @@ def saved(path: Path, shift: float, n_words: int = 8, config: dict | None = None
         for parameter in net.parameters():
             parameter += shift
     model = Tokenizer(net, torch.randn(16, 4), {n_words.bit_length() - 3: words})
-    checkpoint.save_ema(model, path, "light", config)
+    checkpoint.save_ema(model, path)
     return path
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from vqcodec.errors import InputError
-from vqcodec.training.recipe import load_recipe
+from vqcodec.training.recipe import find_recipe, load_recipe
 
 
 def test_a_recipe_is_read_with_defaults_for_the_rest(recipe_path: Path) -> None:
     recipe = load_recipe(recipe_path)
     assert recipe.name == "test-1"
     assert recipe.net_config["latent_dim"] == 4
-    assert (recipe.base.crop_px, recipe.tiers.crop_px) == (32, 64)
-    assert recipe.base.learning_rate == 2e-4
+    assert [recipe.stages[key].crop_px for key in ("base", "adversarial", "tiers")] == [32, 32, 64]
+    assert recipe.stages["base"].learning_rate == 2e-4
     assert recipe.codebooks.base_size == 2304
     assert recipe.training == {"sources": "made up"}
 
@@ -24,7 +24,17 @@ def test_the_released_recipes_are_read(root: Path) -> None:
     paths = sorted((root / "models" / "recipes").glob("*.toml"))
     assert paths
     for path in paths:
-        assert load_recipe(path).name == path.stem
+        recipe = load_recipe(find_recipe(path.stem))
+        assert recipe.stages
+        assert recipe.text == path.read_text(encoding="utf-8")
+    with pytest.raises(InputError, match="fine-tune"):
+        find_recipe("no-such-recipe")
+
+
+def test_the_recipes_of_experiments_are_read(root: Path) -> None:
+    paths = sorted((root / "docs" / "experiments" / "recipes").glob("*.toml"))
+    assert paths
+    assert all(load_recipe(path).name == path.stem for path in paths)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +47,12 @@ def test_the_released_recipes_are_read(root: Path) -> None:
         ("[base]\nbatch = true", "batch"),
         ("[net]\nkinds = 'light'", "kinds"),
         ("[tiers]\nperceptual = { alex = 1 }", "alex"),
+        ("[tiers]\ntune = 'encoder'", "everything"),
+        ("[tiers]\ncritic = 1\ncritic_on = 'vgg19'", "perceptual"),
+        ("[tiers]\ncritic_on = 'alex'", "alex"),
+        ("[tiers]\ncrop_px = 100", "multiple of 16"),
+        ("[tiers]\ncritic_window_px = 256", "window"),
+        ("[tier]\nbatch = 9", "tier"),
         ("[[[", "TOML"),
     ],
 )
