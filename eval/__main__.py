@@ -1,4 +1,4 @@
-"""`python -m eval rd|speed|demo`: see docs/EVALUATION.md."""
+"""`python -m eval rd|speed|demo|grid`: see docs/EVALUATION.md."""
 
 from __future__ import annotations
 
@@ -21,13 +21,23 @@ def _existing(path: Path | None) -> Path | None:
 
 def _tiers(context: click.Context, parameter: click.Parameter, value: str) -> list[int]:
     del context, parameter
+    if value == "all":
+        return list(range(1, 10))
     try:
         tiers = [int(part) for part in value.split(",")]
     except ValueError:
         tiers = []
     if not tiers or not all(1 <= tier <= 9 for tier in tiers):
-        raise click.BadParameter("expected numbers from 1 to 9, separated by commas")
+        raise click.BadParameter("expected numbers from 1 to 9, separated by commas, or 'all'")
     return tiers
+
+
+def _images(data: Path | None) -> Path:
+    """The folder asked for, else the one that the environment names."""
+    data = data or _folder("VQCODEC_DATA", "kodak")
+    if data is None:
+        raise click.UsageError("no images: give --data, or set VQCODEC_DATA")
+    return data
 
 
 @click.group()
@@ -35,18 +45,22 @@ def main() -> None:
     """Measure vqcodec."""
 
 
+_data = click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder of images; else $VQCODEC_DATA/kodak.",
+)
+_tier_list = click.option(
+    "--tiers", default="all", show_default=True, callback=_tiers, help="Such as 1,4,8."
+)
 _model = click.option("-m", "--model", metavar="NAME|DIR", help="Model pack; else the default.")
 _threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of the networks.")
 _json = click.option("--json", "json_path", type=click.Path(path_type=Path), help="Results file.")
 
 
 @main.command()
-@click.option(
-    "--data",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of images; else $VQCODEC_DATA/kodak.",
-)
-@click.option("--tiers", default="1,2,3,4,5,6,7,8,9", show_default=True, callback=_tiers)
+@_data
+@_tier_list
 @click.option("--limit", type=click.IntRange(1), help="Only the first N images.")
 @click.option(
     "--weights",
@@ -85,9 +99,7 @@ def rd(
     from eval import rd as sweep
     from eval.anchors import Anchors
 
-    data = data or _folder("VQCODEC_DATA", "kodak")
-    if data is None:
-        raise click.UsageError("no images: give --data, or set VQCODEC_DATA")
+    data = _images(data)
     paths = images.find_images(data)[:limit]
     lpips = metrics.load_lpips(weights or _folder("VQCODEC_WEIGHTS"))
     if lpips is None:
@@ -177,6 +189,30 @@ def demo(out: Path, photo: Path | None, model: str | None) -> None:
     from eval import demo as show
 
     show.run(out, photo, model)
+
+
+@main.command()
+@_data
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder for the sheets.",
+)
+@_tier_list
+@_model
+@_threads
+def grid(
+    data: Path | None, out: Path, tiers: list[int], model: str | None, threads: int | None
+) -> None:
+    """Contact sheets for a model's card: crops of eight images, one sheet per tier."""
+    import vqcodec
+    from eval import grid as sheets
+
+    try:
+        sheets.run(_images(data), out, tiers, model, threads)
+    except (FileNotFoundError, vqcodec.VqcError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from vqcodec.cli import shared
-from vqcodec.cli.console import Console
+from vqcodec.cli.console import Console, muted_libraries
 from vqcodec.cli.shared import F
 from vqcodec.cli.train_options import data_option, path, recipe_option, weights_option
 
@@ -179,7 +179,8 @@ def profile(console: Console, recipe: str, stage: str, steps: int, **options: An
     with tempfile.TemporaryDirectory() as out:
         made, machine = _machine(console, recipe, {**options, "out": Path(out)})
         (machine.out / stage).mkdir()
-        measured = profile(made, machine, stage, steps)
+        with muted_libraries():  # torch's profiler writes to stderr
+            measured = profile(made, machine, stage, steps)
     if console.is_json:
         console.record("train.profile", images_per_s=measured.images_per_s, **asdict(measured))
     else:

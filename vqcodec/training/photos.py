@@ -12,6 +12,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,7 +22,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vqcodec.errors import InputError
-from vqcodec.training.refusal import Refused
+
+if TYPE_CHECKING:  # it reads folders through this module
+    from vqcodec.training.refusal import Refused
 
 SUFFIXES = frozenset({".avif", ".jpg", ".jpeg", ".png", ".webp"})
 DOUBLE_SHARE = 1 / 3  # of the crops is taken at twice the size and halved: scales, and less noise

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from vqcodec.errors import BackendError, InputError
+from vqcodec.training.photos import read_photos
 
 # Hashes of photos have 32 ones of 64, so distances are even. Kodak at shorter side 320 and JPEG
 # quality 40 stays within 2; of 7,362 photos of other things none came nearer than 12.
@@ -123,8 +124,6 @@ def write_hashes(folders: Mapping[str, Path], out: Path) -> None:
 
 def _hash_all(folder: Path) -> Iterator[tuple[str, int | None]]:
     """Yield stem and hash of each image, None where the hash tells nothing."""
-    from vqcodec.training.photos import read_photos  # here, as that module imports this one
-
     is_empty = True
     for name, pixels in read_photos(folder):
         is_empty = False

@@ -205,13 +205,16 @@ def _start(recipe: Recipe, path: Path) -> checkpoint.Start:
 
 
 def _photos(stage: Stage, machine: Machine) -> Photos:
+    refused = load_refused(machine.refuse)
+    for name in refused.unguarded:
+        machine.say(f"{name}: too flat to be known again, so it cannot be kept out")
     photos = Photos(
         machine.data,
         stage.crop_px,
         most=machine.most,
         threads=machine.threads,
         device=machine.world.device,
-        refused=load_refused(machine.refuse),
+        refused=refused,
         part=(machine.world.rank, machine.world.size),
     )
     machine.say(f"{len(photos.all)} photos, {photos.n_bytes / 2**20:.0f} MiB in memory")
