@@ -250,8 +250,9 @@ class Trainer:
         """Stop a run that is lost: a figure is not finite, or the loss stays out of bounds."""
         finite = torch.stack([value.float() for value in terms.values()]).isfinite().all()
         is_finite = self.world.agreed(float(finite)) > 0
-        weights = {"l1": self.stage.l1, **self.stage.perceptual}
-        loss = self.world.agreed(sum(w * float(terms[key]) for key, w in weights.items()))
+        weights = self.judge.weights
+        loss = sum(weights[key] * float(value) for key, value in terms.items() if key in weights)
+        loss = self.world.agreed(loss)
         self.n_high = self.n_high + 1 if loss > EXPLODED * self.usual else 0
         if not is_finite or self.n_high > PATIENCE:
             fault = "has exploded" if is_finite else "or gradient is not finite"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from vqcodec.training.critics import FeatureCritic, LeCam, PatchCritic, hinge, r1
 from vqcodec.training.perceptual import Perceptual
@@ -21,6 +22,8 @@ from vqcodec.training.world import World
 
 R1_EVERY = 8  # steps; the penalty costs a second way through the critic (lazy regularisation)
 MOST_ADAPTIVE = 1e4  # as in taming-transformers: a critic without slope must not blow up the weight
+
+SQUARE_PX = 16  # the stride: what one index paints
 
 Figures = dict[str, Tensor]
 
@@ -32,6 +35,11 @@ class Judge:
         stage: weights and windows.
         nets: the frozen nets of `stage.perceptual`, by name.
         world: device, precision, other processes.
+
+    Attributes:
+        critic: what learns to tell decoded pictures from real ones.
+        lecam: its running means.
+        weights: of all terms but the critic's, by name.
     """
 
     def __init__(self, stage: Stage, nets: Mapping[str, Perceptual], world: World) -> None:
@@ -39,6 +47,7 @@ class Judge:
         self.nets = {name: net.to(world.device) for name, net in nets.items()}
         self.critic = self._make_critic().to(world.device)
         self.lecam = LeCam().to(world.device)
+        self.weights = {"l1": stage.l1, "colour": stage.colour, **stage.perceptual}
         self.shared_critic = world.shared(self.critic)
         self._views: tuple[list[Tensor], list[Tensor]] = ([], [])
 
@@ -68,7 +77,10 @@ class Judge:
         """
         picture = decoded.detach().requires_grad_(True)
         with self.world.autocast():
-            terms = {"l1": (picture - image).abs().mean()}
+            difference = picture - image
+            terms = {"l1": difference.abs().mean()}
+            if self.stage.colour:
+                terms["colour"] = F.avg_pool2d(difference, SQUARE_PX).abs().mean()
             for name, net in self.nets.items():
                 window = self._window(self.stage.window_px.get(name, 0), random)
                 with torch.no_grad():
@@ -80,8 +92,7 @@ class Judge:
             if self.stage.critic and self.stage.critic_on == "patch":
                 window = self._window(self.stage.critic_window_px, random)
                 self._views = [image[window]], [picture[window]]
-            weights = {"l1": self.stage.l1, **self.stage.perceptual}
-            total = torch.stack([weights[key] * value for key, value in terms.items()]).sum()
+            total = torch.stack([self.weights[key] * value for key, value in terms.items()]).sum()
             if not critic:
                 (gradient,) = torch.autograd.grad(total, picture)
             else:

@@ -42,6 +42,8 @@ class Stage:
         decay_from: share after which the learning rate follows a cosine down to 2 %.
         ema: decay of the averaged weights, the ones that are kept.
         l1: weight of the mean absolute difference.
+        colour: weight of the mean absolute difference of means over 16 x 16 pixels, which
+            perceptual nets hardly look at.
         commitment: weight of the SimVQ loss.
         perceptual: weight per feature net, "squeeze" (LPIPS) or "vgg19".
         window_px: side of the random window a feature net looks at; 0 or missing is the whole crop.
@@ -71,6 +73,7 @@ class Stage:
     decay_from: float = 0.5
     ema: float = 0.995
     l1: float = 1.0
+    colour: float = 0.0
     commitment: float = 1.0
     perceptual: Mapping[str, float] = field(default_factory=dict)
     window_px: Mapping[str, int] = field(default_factory=dict)

@@ -85,6 +85,18 @@ def test_the_gradient_is_that_of_the_weighted_sum() -> None:
     assert torch.allclose(gradient, picture.grad, atol=1e-8)
 
 
+def test_the_colour_loss_sees_squares_and_not_what_is_inside_them() -> None:
+    image = torch.zeros(1, 3, 32, 32)
+    stage = replace(STAGE, l1=0.0, colour=2.0, perceptual={}, window_px={}, critic=0.0)
+    judge, random = Judge(stage, {}, WORLD), np.random.default_rng(0)
+    stripes = torch.ones(32).cumsum(0).remainder(2) * 2 - 1  # -1, 1, -1, ...: mean 0
+    gradient, terms = judge.gradient(image + 0.1 * stripes, image, 0.0, random)
+    assert float(terms["colour"]) == pytest.approx(0, abs=1e-7)
+    gradient, terms = judge.gradient(image + 0.1, image, 0.0, random)
+    assert float(terms["colour"]) == pytest.approx(0.1, rel=1e-4)
+    assert torch.allclose(gradient, torch.full_like(gradient, 2.0 / gradient.numel()))
+
+
 def test_windows_are_random_and_seeded() -> None:
     decoded, image = _images()
     judge = Judge(STAGE, {"squeeze": Edges()}, WORLD)
