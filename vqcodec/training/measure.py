@@ -9,6 +9,7 @@ and never for choosing.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +42,7 @@ class Row:
         psnr_db: mean of the photos' PSNR.
         used_share: share of the codebook that occurs at all in these photos.
         entropy_bits: of the indices' histogram over all photos, per index (log2 K at most).
+        decode_ms: median time of the decoder per megapixel; noisy on a busy machine.
     """
 
     name: str
@@ -51,13 +53,15 @@ class Row:
     psnr_db: float
     used_share: float
     entropy_bits: float
+    decode_ms: float
 
     def __str__(self) -> str:
         """One line of the table."""
         figures = " ".join(f"{name} {value:.4f}" for name, value in self.distances.items())
         return (
             f"{self.name:6} K {self.codebook_size:4d} {figures} psnr {self.psnr_db:.2f} dB "
-            f"used {self.used_share:.1%} entropy {self.entropy_bits:.2f} bits"
+            f"used {self.used_share:.1%} entropy {self.entropy_bits:.2f} bits "
+            f"decode {self.decode_ms:.0f} ms/MP"
         )
 
 
@@ -101,6 +105,7 @@ def measure(
     judges = {name: perceptual(name, weights) for name in metrics}
     sums: dict[int, list[list[float]]] = {tier: [] for tier in known}
     counts = {tier: np.zeros(len(nets.codebooks[tier]), np.int64) for tier in known}
+    times: dict[int, list[float]] = {tier: [] for tier in known}
     for name, pixels in read_photos(data, most=most):
         crop = _centre(pixels, crop_px)
         truth = _tensor(crop)
@@ -109,7 +114,9 @@ def measure(
             for tier in known:
                 indices = nets.to_indices(crop, tier)
                 counts[tier] += np.bincount(indices.ravel(), minlength=len(counts[tier]))
+                begun = time.perf_counter()
                 decoded = nets.to_pixels(indices, tier)
+                times[tier].append((time.perf_counter() - begun) * 1e9 / decoded[..., 0].size)
                 ours = _tensor(decoded)
                 row = [
                     float(judge.distance(judge.features(ours), wanted[key]))
@@ -124,11 +131,19 @@ def measure(
             progress(name)
     if not any(sums.values()):
         raise InputError(f"{data}: no photos found.", path=data)
-    return [_row(labels[tier], tier, sums[tier], counts[tier], list(judges)) for tier in known]
+    return [
+        _row(labels[tier], tier, sums[tier], counts[tier], list(judges), times[tier])
+        for tier in known
+    ]
 
 
 def _row(
-    name: str, tier: int, rows: list[list[float]], counts: NDArray[np.int64], metrics: list[str]
+    name: str,
+    tier: int,
+    rows: list[list[float]],
+    counts: NDArray[np.int64],
+    metrics: list[str],
+    times: list[float],
 ) -> Row:
     means = np.mean(rows, 0)
     share = counts[counts > 0] / counts.sum()
@@ -141,6 +156,7 @@ def _row(
         psnr_db=float(means[-1]),
         used_share=float((counts > 0).mean()),
         entropy_bits=float(-(share * np.log2(share)).sum()),
+        decode_ms=float(np.median(times)),
     )
 
 
