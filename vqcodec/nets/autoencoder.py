@@ -71,7 +71,7 @@ def build(kind: str, config: Mapping[str, Any]) -> Autoencoder:
     """Make the network that a manifest asks for, with untrained weights.
 
     Args:
-        kind: `net.kind` of the manifest: "light", "convnext" or "taming".
+        kind: `net.kind` of the manifest: "light" or "taming".
         config: `net.config` of the manifest, the constructor's arguments; missing keys take
             defaults.
 
@@ -80,14 +80,13 @@ def build(kind: str, config: Mapping[str, Any]) -> Autoencoder:
         BackendError: the package that this kind needs is not installed.
     """
     # Imported here: these modules take `Autoencoder` from this one.
-    from vqcodec.nets.convnext import ConvnextVqgan
     from vqcodec.nets.light import LightVqgan
     from vqcodec.nets.taming import TamingVqgan
 
-    kinds: tuple[type[Autoencoder], ...] = (LightVqgan, ConvnextVqgan, TamingVqgan)
+    kinds: tuple[type[Autoencoder], ...] = (LightVqgan, TamingVqgan)
     by_name = {net.kind: net for net in kinds}
     if kind not in by_name:
-        known = ", ".join(repr(name) for name in by_name)
+        known = " and ".join(repr(name) for name in by_name)
         raise PackError(f"manifest: net.kind is {kind!r}; this version knows {known}.", found=kind)
     net = by_name[kind](**checked(config, by_name[kind].LIMITS))
     net.config = dict(config)

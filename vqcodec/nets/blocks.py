@@ -8,7 +8,7 @@ never change.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -20,30 +20,13 @@ def conv(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(c_in, c_out, kernel, stride, padding=kernel // 2)
 
 
-class Block(nn.Module):
-    """A residual block, (B, C, H, W) to the same.
-
-    Args:
-        channels: C.
-
-    Attributes:
-        REACH: positions that a change travels.
-    """
-
-    REACH: ClassVar[int]
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.channels = channels
-
-
-class Plain(Block):
-    """Two 3x3 convolutions; reach 2 positions."""
+class Plain(nn.Module):
+    """Residual block of two 3x3 convolutions, (B, C, H, W) to the same; reach 2 positions."""
 
     REACH = 2
 
     def __init__(self, channels: int) -> None:
-        super().__init__(channels)
+        super().__init__()
         self.a, self.b = conv(channels, channels), conv(channels, channels)
         _zero(self.b)
 
@@ -53,13 +36,13 @@ class Plain(Block):
         return out
 
 
-class Neck(Block):
-    """Bottleneck: 1x1 to C / 2, 3x3, 1x1 back; few weights at many channels; reach 1."""
+class Neck(nn.Module):
+    """Residual bottleneck: 1x1 to C / 2, 3x3, 1x1 back; few weights at many channels; reach 1."""
 
     REACH = 1
 
     def __init__(self, channels: int) -> None:
-        super().__init__(channels)
+        super().__init__()
         mid = max(1, channels // 2)
         self.a, self.b = conv(channels, mid, 1), conv(mid, mid)
         self.c = conv(mid, channels, 1)
@@ -97,13 +80,15 @@ class Stage(nn.Module):
     """FiLM and a row of equal blocks at one resolution.
 
     Args:
-        block: which block.
+        block: `Plain` or `Neck`.
         n_blocks: how many.
         channels: C.
         n_tiers: rows of the FiLM tables.
     """
 
-    def __init__(self, block: type[Block], n_blocks: int, channels: int, n_tiers: int) -> None:
+    def __init__(
+        self, block: Callable[[int], nn.Module], n_blocks: int, channels: int, n_tiers: int
+    ) -> None:
         super().__init__()
         self.film = Film(n_tiers, channels)
         self.blocks = nn.Sequential(*[block(channels) for _ in range(n_blocks)])

@@ -134,10 +134,10 @@ def test_the_judge_is_measured_and_never_trained_on() -> None:
 
 
 def test_a_row_of_all_metrics_is_one_line() -> None:
-    row = Row("base", 9, 4096, 40, dict.fromkeys(METRICS, 0.25), 20.0, 1.0, 12.0)
+    row = Row("base", 9, 4096, 40, dict.fromkeys(METRICS, 0.25), 20.0, 1.0, 12.0, 500.0)
     assert str(row) == (
         "base   K 4096 squeeze 0.2500 vgg19 0.2500 mobilenet 0.2500 alex 0.2500 psnr 20.00 dB "
-        "used 100.0% entropy 12.00 bits"
+        "used 100.0% entropy 12.00 bits decode 500 ms/MP"
     )
 
 
