@@ -48,13 +48,16 @@ def run_stages(recipe: Recipe, machine: Machine, among: tuple[str, ...] = STAGES
     if not names:
         known = ", ".join(f"[{name}]" for name in among)
         raise InputError(f"recipe '{recipe.name}' has no table {known}.")
-    _claim(recipe, machine, names)
+    if machine.world.is_first:
+        _claim(recipe, machine, names)
     ema = machine.out / checkpoint.EMA_NAME
     for name in names:
         budget = machine.budget(recipe, name, names)
         folder = machine.out / name
         ema = folder / checkpoint.EMA_NAME
-        if machine.is_resumed and checkpoint.is_done(ema, budget.name):
+        is_done = machine.is_resumed and checkpoint.is_done(ema, budget.name)
+        # Asking process 0 also makes the others wait until it has written the stage before.
+        if machine.world.agreed(float(is_done)):
             machine.say(f"{name}: done before ({budget.name})")
             continue
         machine.say(f"{name}: {budget.name} on {machine.world}")
@@ -98,10 +101,9 @@ def _claim(recipe: Recipe, machine: Machine, names: list[str]) -> None:
             raise OutputExistsError(
                 f"{kept}: this run was begun with another recipe. Name another --out.", path=kept
             )
-        if machine.world.is_first:
-            for name in names:
-                (machine.out / name).mkdir(parents=True, exist_ok=True)
-            kept.write_text(recipe.text, encoding="utf-8")
+        for name in names:
+            (machine.out / name).mkdir(parents=True, exist_ok=True)
+        kept.write_text(recipe.text, encoding="utf-8")
     except OSError as error:
         raise OutputError(f"{machine.out}: {error.strerror or error}.", path=machine.out) from error
 

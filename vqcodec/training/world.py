@@ -84,7 +84,7 @@ class World:
         ids = [self.device] if self.device.type == "cuda" else None
         # A step's crops need not have all tiers, so some codebooks may be left out of it.
         return nn.parallel.DistributedDataParallel(
-            module, device_ids=ids, find_unused_parameters=True, broadcast_buffers=False
+            module, device_ids=ids, find_unused_parameters=True
         )
 
     def agreed(self, value: float) -> float:

@@ -8,26 +8,28 @@ from pathlib import Path
 from safetensors.torch import save_file
 
 from vqcodec.training import stages
+from vqcodec.training.loop import Trainer
 from vqcodec.training.machine import Machine
 from vqcodec.training.recipe import load_recipe
 from vqcodec.training.world import World
 
 
-def main(recipe_path: Path, photos: Path, out: Path) -> None:
+class Told(Trainer):
+    """Writes its weights to a file of its process when it has run."""
+
+    def run(self, seconds: float | None, steps: int | None = None) -> None:
+        super().run(seconds, steps)
+        state = {key: value.contiguous() for key, value in self.model.state_dict().items()}
+        save_file(state, self.out.parents[1] / f"{self.out.name}-{self.world.rank}.safetensors")
+
+
+def main(recipe: Path, photos: Path, out: Path) -> None:
     """Train 3 steps of each stage."""
+    stages.Trainer = Told
     world = World("cpu", "float32")
-    recipe = load_recipe(recipe_path)
     say = print if world.is_first else lambda _: None
     machine = Machine([photos], out, out / "run", say, world, steps=3)
-    if world.is_first:
-        for name in recipe.stages:
-            (machine.out / name).mkdir(parents=True)
-    for name in recipe.stages:
-        world.agreed(0.0)  # process 0 has written what the next stage reads
-        trainer = stages.trainer_for(name, recipe, machine)
-        trainer.run(None, 3)
-        state = {key: value.contiguous() for key, value in trainer.model.state_dict().items()}
-        save_file(state, out / f"{name}-{world.rank}.safetensors")
+    stages.run_stages(load_recipe(recipe), machine)
     world.close()
 
 
