@@ -1,5 +1,5 @@
 """From photos to a released model pack: training, tiers, export, measuring.
 
 This room writes packs and nothing else; the codec reads packs and nothing else. docs/TRAINING.md
-tells the walk: `vqcodec train all`, or its stages one by one, then `export`, with `measure` between.
+tells the walk: `vqcodec train all`, or its stages one by one, then `export`; `measure` in between.
 """

@@ -156,7 +156,7 @@ def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     Codebooks that the start weights have are kept; otherwise they are made by k-means.
     """
     before = _before(machine, folder)
-    model = _start(recipe, before).tokenizer()
+    model = _start(recipe, before).tokenizer().to(machine.world.device)
     stage = machine.seeded(recipe.stages["tiers"])
     photos = _photos(stage, machine)
     if set(model.tiers) != set(TIERS):
@@ -220,8 +220,8 @@ def _photos(stage: Stage, machine: Machine) -> Photos:
         part=(machine.world.rank, machine.world.size),
     )
     machine.say(f"{len(photos.all)} photos, {photos.n_bytes / 2**20:.0f} MiB in memory")
-    for name in photos.left_out:
-        machine.say(f"left out an evaluation image: {name}")
+    for line in photos.left_out:
+        machine.say(line)
     return photos
 
 

@@ -59,7 +59,27 @@ def test_evaluation_images_are_left_out_and_named(photos: Path) -> None:
     refused = load_refused([photos / "1.png"])
     left = Photos([photos], 32, refused=refused)
     assert len(left.all) == 2
-    assert left.left_out == ["1.png (resembles 1/1)"]
+    assert left.left_out == ["left out 1 that are evaluation images: 1.png (resembles 1/1)"]
+
+
+def test_what_is_left_out_is_named_and_large_photos_are_shrunk_upright(tmp_path: Path) -> None:
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8")
+    Image.new("RGB", (20, 20)).save(tmp_path / "small.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # the camera stood on its side
+    Image.effect_noise((1500, 1200), 50).convert("RGB").save(tmp_path / "wide.jpg", exif=turned)
+    photos = Photos([tmp_path], 32)
+    assert [tuple(photo.shape) for photo in photos.all] == [(640, 512, 3)]
+    assert photos.left_out == [
+        "left out 1 that cannot be read: broken.jpg",
+        "left out 1 that have a side below 32 pixels: small.png",
+    ]
+
+
+def test_a_broken_tar_is_told(tmp_path: Path) -> None:
+    (tmp_path / "photos.tar").write_bytes(b"no tar at all")
+    with pytest.raises(InputError, match=r"photos\.tar"):
+        list(read_photos(tmp_path))
 
 
 def test_a_tar_reads_as_its_folder_does_and_skips_what_is_no_photo(
