@@ -92,7 +92,9 @@ def export(
         table = frequencies.from_counts(counts[tier])
         tensors[f"tier.{tier}.frequencies"] = torch.from_numpy(table.astype(np.uint16))
     config = dict(start.config)
-    blob = save({key: value.contiguous() for key, value in tensors.items()}, _metadata(start))
+    blob = _sorted(
+        save({key: value.contiguous() for key, value in tensors.items()}, _metadata(start))
+    )
     manifest = _manifest(recipe, start.kind, nets.stride, config, blob, codebooks)
     manifest["training"] = {**recipe.training, **(training or {}), "frequency_photos": n_photos}
     manifest["quality"] = dict(quality or {})
@@ -134,6 +136,17 @@ def _stored_nets(
 
 def _metadata(start: Start) -> dict[str, str]:
     return {"kind": start.kind, "config": json.dumps(dict(start.config))}
+
+
+def _sorted(blob: bytes) -> bytes:
+    """Put a safetensors file's metadata in order: safetensors leaves it to chance, and the digest."""
+    size = int.from_bytes(blob[:8], "little")
+    header = json.loads(blob[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    if len(text) > size:
+        raise ValueError("a safetensors header grew when it was sorted")
+    return blob[:8] + text.ljust(size) + blob[8 + size :]
 
 
 def _manifest(
