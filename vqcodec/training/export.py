@@ -139,7 +139,7 @@ def _metadata(start: Start) -> dict[str, str]:
 
 
 def _sorted(blob: bytes) -> bytes:
-    """Put a safetensors file's metadata in order: safetensors leaves it to chance, and the digest."""
+    """Put the metadata in order, which safetensors leaves to chance, and the digest with it."""
     size = int.from_bytes(blob[:8], "little")
     header = json.loads(blob[8 : 8 + size])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
