@@ -153,7 +153,8 @@ def everything(console: Console, recipe: str, name: str | None, **options: Any) 
         return
     made = replace(made, name=name or made.name)
     pack = machine.out / made.name
-    export(load_start(ema), made, machine.data, pack, say=machine.say)
+    forced = machine.is_resumed  # the pack is this run's own
+    export(load_start(ema), made, machine.data, pack, is_forced=forced, say=machine.say)
     store.load(pack).check()
     machine.say(f"{pack}: intact. Use it with '--model {pack}'.")
 
