@@ -23,7 +23,7 @@ from vqcodec.errors import ModelMismatchError, ModelNotFoundError, PackError
 from vqcodec.packs import tables
 from vqcodec.packs.manifest import MANIFEST_NAME, Manifest, read_manifest
 
-DEFAULT_MODEL: Final = "photo-1"
+DEFAULT_MODEL: Final = "photo-2"
 WEIGHTS_NAME: Final = "weights.safetensors"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _EMBEDDED = (_PACKAGE / "_models", _PACKAGE.parent / "models")  # in the wheel; in a source checkout
