@@ -20,7 +20,7 @@ REGISTERED_PACKS: Final[dict[int, RegisteredPack]] = {
     0x4622: RegisteredPack(
         "photo-1", "46223947acdc1b3b038c68e0d6141402a827da8401e39ee1cfe0a34d0b437700"
     ),
-    0x6dd1: RegisteredPack(
+    0x6DD1: RegisteredPack(
         "photo-2", "6dd13ee36de45b52afa7e72f00b9dec11f88ccdf476e2a7d1a16d9ec024f5e48"
     ),
 }
