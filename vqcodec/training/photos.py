@@ -1,6 +1,6 @@
 """Photos for training and measuring: folders or tars of images to uint8 arrays and random crops.
 
-All photos are decoded once and held as uint8 (7,200 photos of 320 pixels take 3 GiB), in the GPU's
+All photos are decoded once and held as uint8 (7,200 photos of 320 pixels take 2.7 GiB), in the GPU's
 memory where there is one.
 """
 
