@@ -90,14 +90,16 @@ def trainer_for(name: str, recipe: Recipe, machine: Machine) -> Trainer:
 def _claim(recipe: Recipe, machine: Machine, names: list[str]) -> None:
     """Take the folder of a run: never one that holds another run."""
     kept = machine.out / RECIPE_NAME
+    # What failed before its first checkpoint (a missing file, say) may be tried again.
+    begun = [name for name in STAGES if (machine.out / name / checkpoint.LAST_NAME).exists()]
     for name in names:
-        if (machine.out / name).exists() and not machine.is_resumed:
+        if name in begun and not machine.is_resumed:
             raise OutputExistsError(
                 f"{machine.out / name}: there already. Go on with --resume, or name another --out.",
                 path=machine.out,
             )
     try:
-        if kept.exists() and kept.read_text(encoding="utf-8") != recipe.text:
+        if begun and kept.exists() and kept.read_text(encoding="utf-8") != recipe.text:
             raise OutputExistsError(
                 f"{kept}: this run was begun with another recipe. Name another --out.", path=kept
             )
@@ -159,11 +161,11 @@ def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     model = _start(recipe, before).tokenizer().to(machine.world.device)
     stage = machine.seeded(recipe.stages["tiers"])
     photos = _photos(stage, machine)
+    is_begun = machine.is_resumed and (folder / checkpoint.LAST_NAME).exists()
     if set(model.tiers) != set(TIERS):
         if model.base is None:
             raise InputError(f"{before}: holds no base codebook to make tiers of.")
-        saved = folder / checkpoint.LAST_NAME
-        if not (machine.is_resumed and saved.exists()) and machine.world.is_first:
+        if not is_begun and machine.world.is_first:
             made = make_tiers(model, photos, recipe.codebooks, machine.say)
         else:  # the checkpoint's or process 0's codewords come afterwards
             made = {tier: torch.ones(1 << (tier + 2), model.net.latent_dim) for tier in TIERS}
@@ -171,7 +173,7 @@ def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
             model.set_codebook(tier, words)
     for book in model.to(machine.world.device).books.values():
         machine.world.spread(book.basis)
-    if machine.world.is_first and not (folder / checkpoint.START_NAME).exists():
+    if machine.world.is_first and not is_begun:
         # What several runs of other seeds have to start from, to be averaged afterwards.
         checkpoint.save_ema(model, folder / checkpoint.START_NAME, step=0)
     return _trainer(model, stage, list(TIERS), photos, machine, folder, before)

@@ -134,6 +134,16 @@ def test_a_run_is_never_overwritten(
     assert (run / "tiers" / "ema.safetensors").read_bytes() == kept
 
 
+def test_a_run_that_never_began_may_be_tried_again(
+    run: Path, recipe: Recipe, photos: Path, tmp_path: Path
+) -> None:
+    machine = _machine(tmp_path / "run", photos, start=run)
+    with pytest.raises(InputError, match="not found"):
+        stages.run_stages(recipe, replace(machine, data=[tmp_path / "none"]), ("tiers",))
+    stages.run_stages(recipe, machine, ("tiers",))
+    assert checkpoint.load_last(tmp_path / "run" / "tiers" / "last.pt")["step"] == 2
+
+
 def test_done_stages_are_skipped_and_longer_budgets_go_on(
     run: Path, recipe: Recipe, photos: Path, tmp_path: Path
 ) -> None:
