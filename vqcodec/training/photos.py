@@ -1,7 +1,7 @@
 """Photos for training and measuring: folders or tars of images to uint8 arrays and random crops.
 
-All photos are decoded once and held as uint8 (7,200 photos of 320 pixels take 2.7 GiB), in memory of
-the GPU where there is one.
+All photos are decoded once and held as uint8 (7,200 photos of 320 pixels take 2.7 GiB), in memory
+of the GPU where there is one.
 """
 
 from __future__ import annotations
