@@ -9,13 +9,14 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.vqcodec-installed
+OUT ?= report
 
 # PyPI's torch for Linux brings gigabytes of CUDA. The CPU wheels lie on PyTorch's own index, which is
 # asked where it answers; `make test TORCH_INDEX=` keeps PyPI's.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ASK_INDEX = import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/torch/", timeout=10)
 
-.PHONY: help env demo test lint types fmt real eval speed golden-update docs clean
+.PHONY: help env demo report test lint types fmt real eval speed golden-update docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -29,9 +30,9 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "no environment could be made; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@extra=""; if [ -n "$(TORCH_INDEX)" ] && $(BIN)/python -c '$(ASK_INDEX)' "$(TORCH_INDEX)" 2>/dev/null; then \
 		extra="--extra-index-url $(TORCH_INDEX)"; fi; \
-	echo "installing into $(VENV): about 200 MB to load, 1.3 GB on disk" >&2; \
+	echo "installing into $(VENV): about 250 MB to load, 1.4 GB on disk" >&2; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$extra -c constraints.txt -e '.[dev,train,demo]'; \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt taming-transformers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt taming-transformers lpips DISTS-pytorch
 	@touch $@
 
 demo: $(STAMP)  ## a photo at three tiers beside JPEG, WebP and AVIF: demo/china.png
@@ -54,8 +55,12 @@ fmt: $(STAMP)  ## format, and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+report: $(STAMP)  ## your photos through vqcodec, AVIF, WebP, JPEG ...: make report PHOTOS=folder
+	@test -n "$(PHOTOS)" || { echo "name a folder of photos: make report PHOTOS=folder" >&2; exit 2; }
+	$(BIN)/python -m eval rd --data "$(PHOTOS)" --out "$(OUT)"
+
 eval: $(STAMP)  ## rate and quality on Kodak; needs VQCODEC_DATA, and VQCODEC_WEIGHTS for LPIPS
-	$(BIN)/python -m eval rd
+	$(BIN)/python -m eval rd --out runs/kodak
 
 speed: $(STAMP)  ## seconds and memory
 	$(BIN)/python -m eval speed

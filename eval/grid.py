@@ -14,9 +14,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 import vqcodec
-from eval import images, provenance, rd, sheet
+from eval import images, provenance, sheet
+from eval.codecs.vqc import Vqc
 
 # Faces, machines, houses, water and rock, paint on a face, lighthouse with fence, plane, parrots.
 KODAK = tuple(f"kodim{number:02}.png" for number in (4, 5, 8, 13, 15, 19, 20, 23))
@@ -63,34 +65,35 @@ def run(
 
     Raises:
         FileNotFoundError: there is no image in `data`.
-        vqcodec.VqcError: the model pack is missing or broken.
+        ValueError: an image cannot be read.
+        CodecError: the model pack is missing or broken, or an image cannot be coded.
     """
     sources = {path: images.read_rgb(path) for path in choose(data)}
     cells = [
         _cell(pixels, path.stem, f"{path.stat().st_size:,} bytes, {path.suffix[1:].upper()}")
         for path, pixels in sources.items()
     ]
+    codec = Vqc(model, threads)
+    name = (provenance.model_identity(model) or {"name": model})["name"]
+    folder.mkdir(parents=True, exist_ok=True)
+    made = [_save(folder / "original.jpg", "original", "files as stored", cells)]
+    print(made[0])
     with tempfile.TemporaryDirectory() as scratch:
-        keep = Path(scratch)
-        meter = rd.Meter(model, threads, keep=keep)
-        meter.warm_up(tiers[0])
-        name = (provenance.model_identity(model) or {"name": model})["name"]
-        folder.mkdir(parents=True, exist_ok=True)
-        made = [_save(folder / "original.jpg", "original", "files as stored", cells)]
-        print(made[0])
+        picture, coded = Path(scratch) / "picture.png", Path(scratch) / "coded.vqc"
         for tier in tiers:
             start = time.perf_counter()
-            rows, cells = [], []
+            rates, cells = [], []
             for path, pixels in sources.items():
-                row = meter.measure(path.stem, pixels, tier)
-                stem = keep / f"{row.image}-tier{tier}"
-                decoded = images.read_rgb(stem.with_suffix(".png"))
-                cells.append(_cell(decoded, row.image, f"{row.size_bytes:,} bytes"))
-                rows.append(row)
-            told = vqcodec.describe(stem.with_suffix(".vqc").read_bytes())
-            bpp = statistics.fmean(row.bpp for row in rows)
+                Image.fromarray(pixels).save(picture, compress_level=1)
+                codec.encode(picture, tier, coded)
+                size_bytes = coded.stat().st_size
+                rates.append(images.bits_per_pixel(size_bytes, *pixels.shape[:2]))
+                decoded = codec.decode(coded, *pixels.shape[:2])
+                cells.append(_cell(decoded, path.stem, f"{size_bytes:,} bytes"))
+            told = vqcodec.describe(coded.read_bytes())
+            bpp = statistics.fmean(rates)
             title = f"{name}, tier {tier}, K = {told.codebook_size}"
-            figures = f"mean of these {len(rows)}: {bpp:.4f} bpp"
+            figures = f"mean of these {len(rates)}: {bpp:.4f} bpp"
             made.append(_save(folder / f"tier-{tier}.jpg", title, figures, cells))
             print(f"{made[-1]}: mean {bpp:.4f} bpp, {time.perf_counter() - start:.1f} s")
     return made

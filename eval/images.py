@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 SUFFIXES = (".png", ".webp", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".avif")
 
@@ -31,17 +32,25 @@ def find_images(folder: Path) -> list[Path]:
 
 
 def read_rgb(path: Path) -> NDArray[np.uint8]:
-    """Read an image as (H, W, 3) uint8 RGB.
+    """Read an image as (H, W, 3) uint8 RGB, upright.
 
-    Measuring wants the stored samples, so nothing is rotated or colour-converted on the way.
+    Measuring wants the stored samples, so colours are not converted on the way.
 
     Raises:
-        ValueError: the image has alpha or more than 8 bits, so that RGB would be a guess.
+        ValueError: no image, a damaged or a giant one, or one with alpha or more than 8 bits, so
+            that RGB would be a guess. The message is one line and names the file.
     """
-    with Image.open(path) as image:
-        if image.mode not in ("RGB", "L"):
-            raise ValueError(f"{path}: mode {image.mode}, measuring takes 8-bit RGB or gray")
-        return np.asarray(image.convert("RGB"))
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns from 89 million pixels on, and refuses twice as many.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.mode not in ("RGB", "L"):
+                    raise ValueError(f"mode {image.mode}; measuring takes 8-bit RGB or gray")
+                return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning) as error:
+        fact = "no image" if isinstance(error, UnidentifiedImageError) else error
+        raise ValueError(f"{path.name}: {fact}") from error
 
 
 def sample_photo() -> NDArray[np.uint8]:

@@ -89,6 +89,16 @@ def provenance(model: str | None, threads: int | None) -> dict[str, Any]:
 
 
 def write_json(path: Path, results: dict[str, Any]) -> None:
-    """Write a results file: UTF-8, indented, no NaN or infinity (there they are null)."""
-    text = json.dumps(results, indent=1, allow_nan=False, ensure_ascii=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    """Write a results file: UTF-8, no NaN or infinity, a line for each item of a list."""
+    parts = []
+    for name, value in results.items():
+        if isinstance(value, list) and value:
+            text = "[\n  " + ",\n  ".join(_json(item) for item in value) + "\n ]"
+        else:
+            text = _json(value, indent=1).replace("\n", "\n ")
+        parts.append(f" {_json(name)}: {text}")
+    path.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+
+
+def _json(value: Any, indent: int | None = None) -> str:
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, indent=indent)

@@ -1,102 +1,246 @@
-"""The sweep over images and tiers, its table and results file; with the pack of random weights."""
+"""A whole run of `rd`: files, figures, interruptions, bad images; with the random weights."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from PIL import Image
 
+from eval import sweep
 from eval.__main__ import main
-from eval.rd import SCHEMA, Row, summarise, table
+from eval.rows import RATES_BPP, SCHEMA
 
-
-def row(tier: int, **figures: float | None) -> Row:
-    values = {
-        "size_bytes": 1000,
-        "overhead_bytes": 16,
-        "bpp": 0.02,
-        "psnr_db": 20.0,
-        "ms_ssim": None,
-        "lpips": 0.5,
-        "anchor_lpips": None,
-        "encode_s": 0.1,
-        "decode_s": 0.2,
-    } | figures
-    return Row("a", 512, 768, tier, "table", **values)
-
-
-def test_summary_has_means_and_sample_deviations_per_tier() -> None:
-    first, second = summarise([row(8, lpips=0.2), row(1), row(8, lpips=0.4)])
-    assert (first["tier"], first["images"]) == (1, 1)
-    assert first["lpips"] == {"mean": 0.5, "std": None, "n": 1}
-    assert second["lpips"]["mean"] == pytest.approx(0.3)
-    assert second["lpips"]["std"] == pytest.approx(0.1 * 2**0.5)
-    assert second["ms_ssim"] is None
-
-
-def test_summary_counts_where_we_are_below_the_anchor() -> None:
-    rows = [row(8, lpips=value, anchor_lpips=0.5) for value in (0.4, 0.5, 0.6)]
-    assert summarise(rows)[0]["better"] == 1
-    assert summarise([row(8)])[0]["better"] is None
-
-
-def test_table_lines_up_and_shows_what_is_absent() -> None:
-    text = table(summarise([row(1), row(8, lpips=None)]), "VVC")
-    lines = text.splitlines()
-    assert len({len(line) for line in lines}) == 1
-    assert lines[0].split()[:4] == ["tier", "bytes", "overhead", "bpp"]
-    assert "VVC LPIPS" in lines[0]
-    assert lines[2].split()[4] == "-"
+ENVIRONMENT = {"VQCODEC_WEIGHTS": "", "VQCODEC_DATA": ""}
+Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
     rng = np.random.default_rng(5)
-    for name, shape in {"a": (161, 170, 3), "b": (20, 30, 3)}.items():
-        Image.fromarray(rng.integers(0, 256, shape, np.uint8)).save(folder / f"{name}.png")
+    for name, shape in {"a": (11, 12, 3), "b": (3, 4, 3)}.items():
+        small = Image.fromarray(rng.integers(0, 256, shape, np.uint8))
+        small.resize((16 * shape[1], 16 * shape[0])).save(folder / f"{name}.png")
     return folder
 
 
-def test_rd_writes_rows_summary_and_origin(photos: Path, tiny_pack: Path, tmp_path: Path) -> None:
-    out, keep = tmp_path / "rd.json", tmp_path / "keep"
-    arguments = ["--data", str(photos), "--tiers", "1,9", "--model", str(tiny_pack)]
-    done = CliRunner(env={"VQCODEC_WEIGHTS": "", "VQCODEC_DATA": ""}).invoke(
-        main, ["rd", *arguments, "--json", str(out), "--keep", str(keep)]
-    )
+@pytest.fixture(scope="module")
+def run(tiny_pack: Path) -> Run:
+    def invoke(photos: Path, out: Path, *more: str) -> Result:
+        arguments = {
+            "--data": str(photos),
+            "--out": str(out),
+            "--tiers": "1,9",
+            "--anchors": "webp",
+            "--metrics": "psnr_db,ms_ssim",
+            "--model": str(tiny_pack),
+            "--jobs": "1",
+        } | dict(zip(more[::2], more[1::2], strict=True))
+        flat = [part for pair in arguments.items() for part in pair]
+        return CliRunner(env=ENVIRONMENT).invoke(main, ["rd", *flat])
+
+    return invoke
+
+
+@pytest.fixture(scope="module")
+def made(photos: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("made") / "results"
+    done = run(photos, out)
     assert done.exit_code == 0, done.output
-    assert done.stdout.splitlines()[0].endswith("2 images, mean ± standard deviation over images")
-    found = json.loads(out.read_text(encoding="utf-8"))
+    assert "2 images, mean ± standard deviation over images" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith(str(out / "report.html"))
+    return out
+
+
+def read(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+
+def timeless(folder: Path) -> str:
+    """The results file without what two runs may differ in."""
+
+    def strip(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: strip(v) for k, v in value.items() if k not in ("times", "date")}
+        return [strip(item) for item in value] if isinstance(value, list) else value
+
+    return json.dumps(strip(read(folder)))
+
+
+def test_figures_are_those_of_the_files(made: Path) -> None:
+    found = read(made)
     assert found["schema"] == SCHEMA
     assert found["provenance"]["model"]["name"] == "tiny"
-    assert len(found["provenance"]["model"]["sha256"]) == 64
-    assert {"vqcodec", "commit", "torch", "python", "cpu", "threads"} <= found["provenance"].keys()
-    assert [(r["image"], r["tier"]) for r in found["rows"]] == [
-        ("a", 1), ("a", 9), ("b", 1), ("b", 9),
-    ]  # fmt: skip
-    for entry in found["rows"]:
-        path = keep / f"{entry['image']}-tier{entry['tier']}.vqc"
-        assert entry["size_bytes"] == path.stat().st_size
-        pixels = entry["height_px"] * entry["width_px"]
-        assert entry["bpp"] == pytest.approx(8 * entry["size_bytes"] / pixels)
-        assert entry["overhead_bytes"] <= 16
-        assert (keep / f"{path.stem}.png").is_file()
-    assert [r["ms_ssim"] is None for r in found["rows"]] == [False, False, True, True]
-    assert [entry["tier"] for entry in found["summary"]] == [1, 9]
+    assert found["settings"]["images"] == ["a", "b"]
+    ours = [row for row in found["rows"] if row["codec"] == "vqcodec"]
+    assert [(row["image"], row["point"], row["setting"]) for row in ours] == [
+        (image, tier, f"tier {tier}") for image in "ab" for tier in (1, 9)
+    ]
+    assert all(0 < row["overhead_bytes"] <= 16 for row in ours)
+    for row in found["rows"]:
+        assert row["size_bytes"] == (made / row["file"]).stat().st_size
+        pixels = row["height_px"] * row["width_px"]
+        assert row["bpp"] == pytest.approx(8 * row["size_bytes"] / pixels, abs=1e-6)
+        with Image.open(made / row["picture"]) as picture:
+            assert picture.size == (row["width_px"], row["height_px"])
+    assert [row["metrics"]["ms_ssim"] is None for row in ours] == [False, False, True, True]
 
 
-@pytest.mark.parametrize("tiers", ["0", "1,x", "10", ""])
-def test_rd_refuses_unknown_tiers(tiers: str, photos: Path) -> None:
-    done = CliRunner().invoke(main, ["rd", "--data", str(photos), "--tiers", tiers])
-    assert done.exit_code == 2
-    assert "numbers from 1 to 9" in done.output
+def test_psnr_in_the_results_is_that_of_what_the_file_decodes_to(
+    made: Path, photos: Path, tiny_pack: Path
+) -> None:
+    import vqcodec
+
+    row = next(row for row in read(made)["rows"] if row["codec"] == "vqcodec")
+    decoded = vqcodec.decode((made / row["file"]).read_bytes(), model=str(tiny_pack))
+    original = np.asarray(Image.open(photos / f"{row['image']}.png"), np.float64)
+    mse = np.mean((original - decoded) ** 2)
+    assert row["metrics"]["psnr_db"] == pytest.approx(10 * np.log10(255**2 / mse), abs=1e-6)
 
 
-def test_rd_says_how_to_name_the_images() -> None:
-    done = CliRunner(env={"VQCODEC_DATA": ""}).invoke(main, ["rd"])
+def test_another_codec_never_takes_more_than_it_was_given(made: Path) -> None:
+    rows = [row for row in read(made)["rows"] if row["codec"].startswith("webp")]
+    for row in rows:
+        assert row["bpp"] <= RATES_BPP[row["point"] - 1]
+
+
+def test_a_second_run_measures_nothing_and_says_the_same(
+    made: Path, photos: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = timeless(made)
+    monkeypatch.setattr(sweep, "measure", None)  # to call it would fail
+    done = run(photos, made)
+    assert done.exit_code == 0, done.output
+    assert "4 of 4 measured before" in done.stderr
+    assert timeless(made) == before
+
+
+def test_processes_do_not_change_a_figure(
+    made: Path, photos: Path, run: Run, tmp_path: Path
+) -> None:
+    done = run(photos, tmp_path, "--jobs", "2")
+    assert done.exit_code == 0, done.output
+    assert timeless(tmp_path) == timeless(made)
+
+
+def test_an_interrupted_run_goes_on(
+    photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure, seen = sweep.measure, []
+
+    def stop(plan: Any, name: str, path: Path, codec: str) -> Any:
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        seen.append((name, codec))
+        return measure(plan, name, path, codec)
+
+    monkeypatch.setattr(sweep, "measure", stop)
+    done = run(photos, tmp_path)
+    assert (done.exit_code, len(seen)) == (130, 2)
+    assert "the same command goes on from here" in done.stderr
+    monkeypatch.setattr(sweep, "measure", measure)
+    done = run(photos, tmp_path)
+    assert done.exit_code == 0, done.output
+    assert "2 of 4 measured before" in done.stderr
+    assert len(read(tmp_path)["rows"]) > 4
+
+
+def test_other_tiers_are_measured_anew_and_other_codecs_are_not(
+    made: Path, photos: Path, run: Run, tmp_path: Path
+) -> None:
+    out = shutil.copytree(made, tmp_path / "results")
+    done = run(photos, out, "--tiers", "2")
+    assert done.exit_code == 0, done.output
+    assert "2 of 4 measured before" in done.stderr
+    assert {row["point"] for row in read(out)["rows"] if row["codec"] == "vqcodec"} == {2}
+
+
+def test_a_bad_image_is_named_and_the_others_are_measured(
+    photos: Path, run: Run, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    whole = (folder / "a.png").read_bytes()
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "text.jpg").write_text("no image")
+    Image.new("RGBA", (20, 20)).save(folder / "clear.png")
+    done = run(folder, tmp_path / "out", "--tiers", "1", "--anchors", "none")
+    assert done.exit_code == 3, done.output
+    for name in ("half.png", "text.jpg: no image", "clear.png: mode RGBA"):
+        assert f"left out: {name}" in done.stderr
+    found = read(tmp_path / "out")
+    assert [entry["image"] for entry in found["failed"]] == ["clear.png", "half.png", "text.jpg"]
+    assert [row["image"] for row in found["rows"]] == ["a", "b"]
+    assert found["summary"][0]["images"] == 2
+
+
+def test_photos_are_turned_upright(run: Run, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 32), "teal").save(tmp_path / "turned.jpg", exif=exif)
+    done = run(tmp_path, tmp_path / "out", "--tiers", "1", "--anchors", "none")
+    assert done.exit_code == 0, done.output
+    (row,) = read(tmp_path / "out")["rows"]
+    assert (row["height_px"], row["width_px"]) == (64, 32)
+
+
+def test_images_of_one_name_are_told_apart(run: Run, tmp_path: Path) -> None:
+    for name in ("one.png", "one.webp"):
+        Image.new("RGB", (32, 32), "teal").save(tmp_path / name)
+    done = run(tmp_path, tmp_path / "out", "--tiers", "1", "--anchors", "none")
+    assert done.exit_code == 0, done.output
+    assert read(tmp_path / "out")["settings"]["images"] == ["one.png", "one.webp"]
+
+
+def test_a_codec_that_is_not_at_hand_takes_its_figures_from_the_table(
+    photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # no vvencapp
+    head = "codec\timage\ttarget_bpp\tsetting\tbytes\tbpp\tlpips\tms_ssim\tpsnr\tcan_reach\n"
+    (tmp_path / "table.tsv").write_text(head + "vvc\ta\t.0117\t60\t40\t0\t.7\t.5\t21.5\t1\n")
+    table = str(tmp_path / "table.tsv")
+    done = run(photos, tmp_path / "out", "--anchors", "vvc", "--measured", table, "--tiers", "1")
+    assert done.exit_code == 0, done.output
+    assert "its figures come from table.tsv" in done.stderr
+    found = read(tmp_path / "out")
+    assert found["codecs"]["vvc"] == {"identity": None, "measured": "table.tsv"}
+    assert [entry["codec"] for entry in found["absent"]] == ["vvc"]
+    assert found["rows"][-1]["metrics"]["psnr_db"] == 21.5
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (("--tiers", "0"), 2, "numbers from 1 to 9"),
+        (("--tiers", "1,x"), 2, "numbers from 1 to 9"),
+        (("--anchors", "bpg"), 2, "'bpg' is not known; choose from avif"),
+        (("--metrics", "ssim"), 2, "'ssim' is not known; choose from psnr_db"),
+        (("--model", "no-such-pack"), 1, "no-such-pack"),
+        (("--jobs", "0"), 2, "0 is not in the range"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_said_in_a_line(
+    more: tuple[str, str], code: int, message: str, photos: Path, run: Run, tmp_path: Path
+) -> None:
+    done = run(photos, tmp_path, *more)
+    assert done.exit_code == code, done.output
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_a_folder_without_images_is_named(run: Run, tmp_path: Path) -> None:
+    done = run(tmp_path, tmp_path / "out")
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"Error: no image in {tmp_path}; give --data")
+
+
+def test_it_says_how_to_name_the_images(tmp_path: Path) -> None:
+    done = CliRunner(env=ENVIRONMENT).invoke(main, ["rd", "--out", str(tmp_path)])
     assert done.exit_code == 2
     assert "give --data, or set VQCODEC_DATA" in done.output

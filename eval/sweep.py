@@ -1,0 +1,151 @@
+"""Every image through every codec, in parallel; a run that was cut off goes on where it was.
+
+The unit of work is one image with one codec. A worker process loads its metrics and codecs once and
+runs on one thread, so that figures do not depend on how many workers there are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from eval import images
+from eval.codecs.base import CodecError
+from eval.journal import Journal, key
+from eval.measure import Plan, budgets, measure, open_codec
+from eval.rows import OURS, Row
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be read or coded."""
+
+    image: str
+    codec: str | None
+    error: str
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What came of a run.
+
+    Attributes:
+        rows: in the order of codecs, images and points, however the work was dealt out.
+        failures: by image; one that cannot be read is told of once.
+        sizes: height and width of the images that can be read, by name.
+        measured: how many images and codecs the journal did not know.
+    """
+
+    rows: list[Row]
+    failures: list[Failure]
+    sizes: dict[str, tuple[int, int]]
+    measured: int
+
+
+@dataclass(frozen=True)
+class Task:
+    """An image to take through a codec, and the journal's key for it."""
+
+    name: str
+    path: Path
+    codec: str
+    key: str
+
+
+def _tasks(plan: Plan, paths: Sequence[Path], sources: dict[str, str]) -> tuple[list[Task], ...]:
+    """Read every image once: bad ones are named before the work begins."""
+    tasks, failures, sizes = [], [], {}
+    for name, path in name_images(paths).items():
+        try:
+            pixels = images.read_rgb(path)
+        except ValueError as error:
+            failures.append(Failure(path.name, None, str(error)))
+            continue
+        height, width = sizes[name] = pixels.shape[:2]
+        samples = hashlib.sha256(f"{height} {width} ".encode() + pixels.tobytes()).hexdigest()
+        for codec in plan.codecs:
+            asked = list(plan.tiers) if codec == OURS else budgets(height, width)
+            identity = open_codec(plan, codec).identity
+            entry = key(image=name, samples=samples, codec=identity, asked=asked, metrics=sources)
+            tasks.append(Task(name, path, codec, entry))
+    return tasks, failures, sizes
+
+
+def name_images(paths: Sequence[Path]) -> dict[str, Path]:
+    """Images by name: the file's without its suffix, with it where two would be the same."""
+    stems = [path.stem for path in paths]
+    return {path.stem if stems.count(path.stem) == 1 else path.name: path for path in paths}
+
+
+def _one_thread() -> None:
+    os.environ["OMP_NUM_THREADS"] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+
+
+def sweep(
+    plan: Plan,
+    paths: Sequence[Path],
+    sources: dict[str, str],
+    jobs: int,
+    report: Callable[[str], None],
+) -> Sweep:
+    """Measure every image with every codec; what the journal knows is not measured again.
+
+    Args:
+        plan: of the run.
+        paths: the images.
+        sources: of the metrics' weights, by metric.
+        jobs: worker processes; with 1 this process does the work.
+        report: called with a line after each image and codec.
+    """
+    journal = Journal(plan.folder)
+    tasks, failures, sizes = _tasks(plan, paths, sources)
+    for failure in failures:
+        report(f"left out: {failure.error}")
+    done = {task: rows for task in tasks if (rows := journal.find(task.key)) is not None}
+    left = [task for task in tasks if task not in done]
+    if done:
+        report(f"{len(done)} of {len(tasks)} measured before")
+    for number, (task, outcome) in enumerate(_run(plan, left, jobs), start=1):
+        place = f"{number}/{len(left)} {task.name}, {Path(task.codec).stem}"
+        try:
+            done[task] = outcome()
+        except (CodecError, ValueError) as error:
+            failures.append(Failure(task.path.name, task.codec, str(error)))
+            report(f"{place}: {error}")
+        else:
+            journal.add(task.key, done[task])
+            report(f"{place}: {len(done[task])} points")
+    ordered = [task for codec in plan.codecs for task in tasks if task.codec == codec]
+    rows = [row for task in ordered if task in done for row in done[task]]
+    failures.sort(key=lambda failure: (failure.image, failure.codec or ""))
+    return Sweep(rows, failures, sizes, measured=len(left))
+
+
+def _run(
+    plan: Plan, tasks: Sequence[Task], jobs: int
+) -> Iterator[tuple[Task, Callable[[], list[Row]]]]:
+    """Yield each task as it is done, with a function that returns its rows or raises its error."""
+    if min(jobs, len(tasks)) <= 1:
+        _one_thread()
+        for task in tasks:
+            yield task, partial(measure, plan, task.name, task.path, task.codec)
+        return
+    # A forked process would inherit torch's threads in an unknown state.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+        waiting = {pool.submit(measure, plan, t.name, t.path, t.codec): t for t in tasks}
+        try:
+            for future in as_completed(waiting):
+                yield waiting[future], future.result
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
