@@ -64,9 +64,7 @@ def _codecs(
     plan: Plan, rows: Sequence[Row], measured: Mapping[str, Sequence[Row]], table: str | None
 ) -> dict[str, dict[str, Any]]:
     """What decided each curve's bytes."""
-    identities = {
-        (codec := open_codec(plan, name)).name: codec.identity for name in plan.codecs
-    }
+    identities = {(codec := open_codec(plan, name)).name: codec.identity for name in plan.codecs}
     out: dict[str, dict[str, Any]] = {}
     for curve in dict.fromkeys(row.codec for row in rows):
         name, _, scale = curve.partition("/")

@@ -70,6 +70,12 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
         raise WeightsAbsentError(f"{path}: cannot be read: {_line(error)}") from None
 
 
+def shorten(path: Path) -> str:
+    """Write a path for people, and for results that are published: the home folder as "~"."""
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+
+
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
@@ -144,7 +150,8 @@ class Shelf:
                     f"{path}: damaged, its SHA-256 does not begin with {begin}: delete it"
                 )
             return read_tensors(path)
-        instead = f"put {kind.stored} into the folder of weights or {kind.published} into {cache}"
+        shown = shorten(cache)
+        instead = f"put {kind.stored} into the folder of weights or {kind.published} into {shown}"
         if kind.large and not self._large:
             raise WeightsAbsentError(
                 f"{kind.title}'s weights ({kind.size}) are fetched only for a metric that is "
@@ -152,7 +159,7 @@ class Shelf:
             )
         if not self._failed:
             url = SITE + kind.published
-            print(f"downloading {kind.title} ({kind.size}) from {url} to {cache}", file=sys.stderr)
+            print(f"downloading {kind.title} ({kind.size}) from {url} to {shown}", file=sys.stderr)
             try:
                 # torch.hub says the same again, and on standard output.
                 quiet = io.StringIO()

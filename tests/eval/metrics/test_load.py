@@ -195,3 +195,9 @@ def test_digests_tell_weights_apart_but_not_their_storage() -> None:
     kernels = torch.arange(24.0).view(2, 3, 2, 2)
     last = kernels.contiguous(memory_format=torch.channels_last)
     assert weights.digest([kernels]) == weights.digest([last])
+
+
+def test_a_home_folder_is_nobody_elses_business(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    assert weights.shorten(Path("/home/someone/.cache/torch")) == "~/.cache/torch"
+    assert weights.shorten(Path("/opt/torch")) == "/opt/torch"
