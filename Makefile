@@ -10,11 +10,21 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.vqcodec-installed
 OUT ?= report
+SIDE ?= 1024
 
 # PyPI's torch for Linux brings gigabytes of CUDA. The CPU wheels lie on PyTorch's own index, which is
 # asked where it answers; `make test TORCH_INDEX=` keeps PyPI's.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 ASK_INDEX = import sys, urllib.request; urllib.request.urlopen(sys.argv[1] + "/torch/", timeout=10)
+
+# Photos and the metrics' weights, where they lie beside the checkout; tests that want them are
+# skipped elsewhere, and `report` then fetches AlexNet from PyTorch's site.
+ifneq ($(wildcard ../shared/data),)
+export VQCODEC_DATA ?= $(abspath ../shared/data)
+endif
+ifneq ($(wildcard ../shared/weights),)
+export VQCODEC_WEIGHTS ?= $(abspath ../shared/weights)
+endif
 
 .PHONY: help env demo report test lint types fmt real eval speed golden-update docs clean
 
@@ -57,7 +67,7 @@ fmt: $(STAMP)  ## format, and mend what ruff can mend
 
 report: $(STAMP)  ## your photos through vqcodec, AVIF, WebP, JPEG ...: make report PHOTOS=folder
 	@test -n "$(PHOTOS)" || { echo "name a folder of photos: make report PHOTOS=folder" >&2; exit 2; }
-	$(BIN)/python -m eval rd --data "$(PHOTOS)" --out "$(OUT)"
+	$(BIN)/python -m eval rd --data "$(PHOTOS)" --out "$(OUT)" --max-side $(SIDE)
 
 eval: $(STAMP)  ## rate and quality on Kodak; needs VQCODEC_DATA, and VQCODEC_WEIGHTS for LPIPS
 	$(BIN)/python -m eval rd --out runs/kodak

@@ -34,6 +34,7 @@ class Plan:
         model: a pack's name or folder; None takes the default.
         metrics: names that `metrics.load` knows.
         weights: folder of the metrics' weights, or None.
+        max_side: larger images are scaled down to it, in pixels; None for none.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Plan:
     model: str | None
     metrics: tuple[str, ...]
     weights: Path | None
+    max_side: int | None = None
 
 
 @cache
@@ -67,6 +69,20 @@ def budgets(height: int, width: int) -> list[int]:
     return [int(rate * height * width / 8) for rate in RATES_BPP]
 
 
+def read(plan: Plan, path: Path) -> NDArray[np.uint8]:
+    """Read an image as the run measures it, (H, W, 3).
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    pixels = images.read_rgb(path)
+    if plan.max_side is None or max(pixels.shape[:2]) <= plan.max_side:
+        return pixels
+    picture = Image.fromarray(pixels)
+    picture.thumbnail((plan.max_side, plan.max_side), Image.Resampling.LANCZOS, reducing_gap=None)
+    return np.asarray(picture)
+
+
 def measure(plan: Plan, name: str, path: Path, codec_name: str) -> list[Row]:
     """Take an image through a codec's whole curve; what it leaves lies in the results folder.
 
@@ -80,7 +96,7 @@ def measure(plan: Plan, name: str, path: Path, codec_name: str) -> list[Row]:
         ValueError: the image cannot be read.
         CodecError: the codec failed.
     """
-    pixels = images.read_rgb(path)
+    pixels = read(plan, path)
     codec, meters = open_codec(plan, codec_name), _meters(plan)
     shown = plan.folder / "pictures" / name
     shown.mkdir(parents=True, exist_ok=True)

@@ -46,6 +46,7 @@ def results(
         "settings": {
             "data": told["data"],
             "images": names,
+            "max_side": plan.max_side,
             "tiers": list(plan.tiers),
             "rates_bpp": list(RATES_BPP),
             "published": told["published"],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +20,9 @@ from eval import (
     report,
 )
 from eval.codecs.base import CodecAbsentError, CodecError
-from eval.measure import Plan, decoded, open_codec
+from eval.measure import Plan, decoded, open_codec, read
 from eval.metrics import sets
+from eval.progress import Progress
 from eval.rows import OURS, Row
 from eval.sweep import Sweep, name_images, sweep
 
@@ -37,6 +37,7 @@ def run(
     data: Path,
     tiers: Sequence[int],
     limit: int | None,
+    max_side: int | None,
     anchors: Sequence[str],
     own_codecs: Sequence[Path],
     table: Path | None,
@@ -54,6 +55,7 @@ def run(
         data: folder of images.
         tiers: of ours.
         limit: only so many images, or None.
+        max_side: larger images are scaled down to it first, in pixels; None for none.
         anchors: names of other codecs.
         own_codecs: TOML files of further ones.
         table: figures of codecs that are not at hand, or None.
@@ -70,6 +72,7 @@ def run(
     Raises:
         RunError: there is no image, no model, or a file of settings is wrong.
     """
+    progress = Progress()
     try:
         paths = images.find_images(data)[:limit]
     except FileNotFoundError as error:
@@ -83,6 +86,7 @@ def run(
         model=model,
         metrics=tuple(meter.name for meter in meters),
         weights=weights,
+        max_side=max_side,
     )
     for name in plan.codecs:
         try:
@@ -90,14 +94,14 @@ def run(
         except (CodecAbsentError, CodecError) as error:
             raise RunError(str(error)) from error
     for name, remedy in absent_metrics.items():
-        _tell(f"no {name}: {remedy}")
-    found = sweep(plan, paths, {m.name: m.source for m in meters}, jobs, _tell)
+        progress.say(f"no {name}: {remedy}")
+    found = sweep(plan, paths, {m.name: m.source for m in meters}, jobs, progress)
     if not found.sizes:
         raise RunError(f"{data}: none of {len(paths)} images can be read")
     from_table = _from_table(table, absent, found.sizes)
     for name, remedy in absent.items():
         known = f"; its figures come from {table.name}" if table and name in from_table else ""
-        _tell(f"no {name}: {remedy}{known}")
+        progress.say(f"no {name}: {remedy}{known}")
     told = {
         "provenance": provenance.provenance(model, threads=1),
         "data": data.resolve().name,
@@ -109,7 +113,7 @@ def run(
         "absent": [{"codec": name, "remedy": remedy} for name, remedy in absent.items()],
         "table": table.name if table else None,
     }
-    distances = _distances(plan, found, name_images(paths), inception, told["metrics"])
+    distances = _distances(plan, found, name_images(paths), inception, told["metrics"], progress)
     results = rd.results(plan, found, from_table, told, distances)
     provenance.write_json(folder / "results.json", results)
     plots.save(results, published.curves(told["published"] or ""), folder / "plots")
@@ -118,11 +122,6 @@ def run(
     click.echo(rd.table(results))
     click.echo(f"\nresults: {folder / 'results.json'}\nreport:  {page}")
     return not found.failures
-
-
-def _tell(line: str) -> None:
-    click.echo(line, err=True)
-    sys.stderr.flush()
 
 
 def _at_hand(anchors: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -155,14 +154,19 @@ def _from_table(
 
 
 def _distances(
-    plan: Plan, found: Sweep, paths: dict[str, Path], inception: Path | None, told: dict[str, Any]
+    plan: Plan,
+    found: Sweep,
+    paths: dict[str, Path],
+    inception: Path | None,
+    told: dict[str, Any],
+    progress: Progress,
 ) -> dict[tuple[str, int], dict[str, Any]]:
     """FID and KID of every point that all images reached; what keeps them away goes into `told`."""
     meter = sets.load(inception)
     if isinstance(meter, str):
         told["fid"] = told["kid"] = {"absent": meter}
         if inception is not None:
-            _tell(f"no fid, kid: {meter}")
+            progress.say(f"no fid, kid: {meter}")
         return {}
     told["fid"] = told["kid"] = {"source": meter.source}
     points: dict[tuple[str, int], list[Row]] = {}
@@ -173,7 +177,7 @@ def _distances(
         if len(rows) == len(found.sizes):
             meter.reset()
             for row in rows:
-                meter.update(images.read_rgb(paths[row.image]), decoded(plan, row))
+                meter.update(read(plan, paths[row.image]), decoded(plan, row))
             distances[curve, point] = meter.result()
-            _tell(f"{curve} {point}: {distances[curve, point]}")
+            progress.say(f"{curve} {point}: {distances[curve, point]}")
     return distances

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from eval import images
 from eval.codecs.base import CodecError
 from eval.journal import Journal, key
-from eval.measure import Plan, budgets, measure, open_codec
+from eval.measure import Plan, budgets, measure, open_codec, read
+from eval.progress import Progress
 from eval.rows import OURS, Row
 
 
@@ -63,7 +63,7 @@ def _tasks(plan: Plan, paths: Sequence[Path], sources: dict[str, str]) -> tuple[
     tasks, failures, sizes = [], [], {}
     for name, path in name_images(paths).items():
         try:
-            pixels = images.read_rgb(path)
+            pixels = read(plan, path)
         except ValueError as error:
             failures.append(Failure(path.name, None, str(error)))
             continue
@@ -95,7 +95,7 @@ def sweep(
     paths: Sequence[Path],
     sources: dict[str, str],
     jobs: int,
-    report: Callable[[str], None],
+    progress: Progress,
 ) -> Sweep:
     """Measure every image with every codec; what the journal knows is not measured again.
 
@@ -104,26 +104,28 @@ def sweep(
         paths: the images.
         sources: of the metrics' weights, by metric.
         jobs: worker processes; with 1 this process does the work.
-        report: called with a line after each image and codec.
+        progress: is told of every image and codec.
     """
     journal = Journal(plan.folder)
     tasks, failures, sizes = _tasks(plan, paths, sources)
     for failure in failures:
-        report(f"left out: {failure.error}")
+        progress.say(f"left out: {failure.error}")
     done = {task: rows for task in tasks if (rows := journal.find(task.key)) is not None}
     left = [task for task in tasks if task not in done]
     if done:
-        report(f"{len(done)} of {len(tasks)} measured before")
-    for number, (task, outcome) in enumerate(_run(plan, left, jobs), start=1):
-        place = f"{number}/{len(left)} {task.name}, {Path(task.codec).stem}"
-        try:
-            done[task] = outcome()
-        except (CodecError, ValueError) as error:
-            failures.append(Failure(task.path.name, task.codec, str(error)))
-            report(f"{place}: {error}")
-        else:
-            journal.add(task.key, done[task])
-            report(f"{place}: {len(done[task])} points")
+        progress.say(f"{len(done)} of {len(tasks)} measured before")
+    with progress.over(len(left)):
+        for number, (task, outcome) in enumerate(_run(plan, left, jobs), start=1):
+            place = f"{number}/{len(left)} {task.name}, {Path(task.codec).stem}"
+            try:
+                done[task] = outcome()
+            except (CodecError, ValueError) as error:
+                failures.append(Failure(task.path.name, task.codec, str(error)))
+                progress.say(f"{place}: {error}")
+                progress.step(f"{place}: failed")
+            else:
+                journal.add(task.key, done[task])
+                progress.step(f"{place}: {len(done[task])} points")
     ordered = [task for codec in plan.codecs for task in tasks if task.codec == codec]
     rows = [row for task in ordered if task in done for row in done[task]]
     failures.sort(key=lambda failure: (failure.image, failure.codec or ""))

@@ -22,6 +22,11 @@ FAILED = 3  # exit code where an image or a codec failed and the rest was measur
 @options.tiers
 @click.option("--limit", type=click.IntRange(1), help="Only the first N images.")
 @click.option(
+    "--max-side",
+    type=click.IntRange(16),
+    help="Scale larger images down to so many pixels first; what is measured is the small image.",
+)
+@click.option(
     "--anchors",
     default="all",
     show_default=True,

@@ -190,6 +190,17 @@ def test_photos_are_turned_upright(run: Run, tmp_path: Path) -> None:
     assert (row["height_px"], row["width_px"]) == (64, 32)
 
 
+def test_large_images_are_scaled_down_where_that_is_asked_for(run: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (120, 40), "teal").save(tmp_path / "wide.png")
+    Image.new("RGB", (30, 20), "teal").save(tmp_path / "small.png")
+    more = ("--tiers", "1", "--anchors", "none", "--max-side", "60")
+    done = run(tmp_path, tmp_path / "out", *more)
+    assert done.exit_code == 0, done.output
+    found = read(tmp_path / "out")
+    assert [(row["width_px"], row["height_px"]) for row in found["rows"]] == [(30, 20), (60, 20)]
+    assert found["settings"]["max_side"] == 60
+
+
 def test_images_of_one_name_are_told_apart(run: Run, tmp_path: Path) -> None:
     for name in ("one.png", "one.webp"):
         Image.new("RGB", (32, 32), "teal").save(tmp_path / name)
