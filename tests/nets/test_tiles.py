@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from vqcodec.nets import load as module
 from vqcodec.nets import tiles
 from vqcodec.nets.load import Nets, load
 from vqcodec.packs import store
@@ -61,6 +63,25 @@ def test_tiles_agree_with_the_whole_image(tiny: Nets, monkeypatch: pytest.Monkey
     # The halo is the net's full reach; only the rounding of float32 may flip a near tie.
     assert (indices == whole).mean() > 0.9999
     assert _psnr(pixels, tiny.to_pixels(indices, 9)) >= 70
+
+
+def test_memory_is_handed_back_between_tiles_only(
+    tiny: Nets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[int] = []
+    monkeypatch.setattr(module, "_trimmer", lambda: calls.append)
+    tiny.to_pixels(np.zeros((2, 3), np.int32), 1)
+    assert not calls
+    monkeypatch.setattr(tiles, "cut", lambda h, w, halo: _CUT(h, w, halo, core=1, whole=0))
+    tiny.to_pixels(np.zeros((2, 3), np.int32), 1)
+    assert calls == [0] * 6
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim is glibc's")
+def test_memory_can_be_handed_back() -> None:
+    trim = module._trimmer()
+    assert trim is not None
+    assert trim(0) in (0, 1)
 
 
 _CUT = tiles.cut

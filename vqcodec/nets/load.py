@@ -6,8 +6,11 @@ code.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -78,10 +81,8 @@ class Nets:
         out = np.empty((h, w), np.int32)
         with _machine(self.device), torch.inference_mode():
             for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
-                image = self._to_image(pixels[tiles.scaled(tile.frame, self.stride)])
-                latent = self.net.encode(image, tier)[(0, slice(None), *tile.inner)]  # (D, th, tw)
-                found = nearest(latent.flatten(1).t().nan_to_num(), words)
-                out[tile.core] = found.reshape(latent.shape[1:]).cpu().numpy()
+                seen = pixels[tiles.scaled(tile.frame, self.stride)]
+                out[tile.core] = self._encode_tile(seen, tile, words, tier)
         return out
 
     def to_pixels(
@@ -110,11 +111,29 @@ class Nets:
         out = np.empty((h * self.stride, w * self.stride, 3), np.uint8)
         with _machine(self.device), torch.inference_mode():
             for tile in _each(tiles.cut(h, w, self.net.decoder_halo), progress):
-                frame = torch.from_numpy(indices[tile.frame].astype(np.int64)).to(self.device)
-                image = self.net.decode(words[frame].permute(2, 0, 1)[None], tier)
-                inner = image[(0, slice(None), *tiles.scaled(tile.inner, self.stride))]
-                out[tiles.scaled(tile.core, self.stride)] = to_uint8(inner)
+                core = tiles.scaled(tile.core, self.stride)
+                out[core] = self._decode_tile(indices[tile.frame], tile, words, tier)
         return out
+
+    # Methods of their own, so that no tensor of a tile is still held while the next one runs.
+
+    def _encode_tile(
+        self, pixels: NDArray[np.uint8], tile: tiles.Tile, words: Tensor, tier: int
+    ) -> NDArray[np.int64]:
+        """The frame's pixels to the core's indices."""
+        latent = self.net.encode(self._to_image(pixels), tier)
+        inner = latent[(0, slice(None), *tile.inner)]  # (D, th, tw)
+        found = nearest(inner.flatten(1).t().nan_to_num(), words)
+        out: NDArray[np.int64] = found.reshape(inner.shape[1:]).cpu().numpy()
+        return out
+
+    def _decode_tile(
+        self, indices: NDArray[np.integer], tile: tiles.Tile, words: Tensor, tier: int
+    ) -> NDArray[np.uint8]:
+        """The frame's indices to the core's pixels."""
+        frame = torch.from_numpy(indices.astype(np.int64)).to(self.device)
+        image = self.net.decode(words[frame].permute(2, 0, 1)[None], tier)
+        return to_uint8(image[(0, slice(None), *tiles.scaled(tile.inner, self.stride))])
 
     def _codebook(self, tier: int) -> Tensor:
         if tier not in self.codebooks:
@@ -244,7 +263,23 @@ def _machine(device: torch.device) -> Iterator[None]:
 
 
 def _each(items: list[tiles.Tile], progress: Progress | None) -> Iterator[tiles.Tile]:
+    """Yield the tiles; between them, return their memory and tell the progress."""
+    trim = _trimmer() if len(items) > 1 else None
     for done, item in enumerate(items, 1):
         yield item
+        if trim is not None:
+            # glibc keeps freed blocks below 32 MB for itself. What small things lie between them keeps
+            # the next tile's large tensors from fitting in, so that memory grew with every tile: by
+            # 300 MB in decoding 24 megapixels. This costs 1 to 3 % of the time.
+            trim(0)
         if progress is not None:
             progress(done, len(items))
+
+
+@lru_cache(maxsize=1)
+def _trimmer() -> Callable[[int], int] | None:
+    """Find glibc's `malloc_trim`, which hands free memory back; None with another C library."""
+    if sys.platform != "linux":
+        return None
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _MODE_OF_SPACE = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """ICC colour space -> the image mode whose numbers it explains."""
 
+_BAND_ROWS = 256
+
 _TIFF_BITS, _TIFF_PHOTOMETRIC = 258, 262
 
 
@@ -42,7 +44,7 @@ def to_rgb(image: Image.Image) -> tuple[NDArray[np.uint8], list[str]]:
     else:
         colour, alpha = _split_alpha(image)
     rgb = _to_srgb(colour, icc, notes)
-    pixels = np.array(rgb, dtype=np.uint8)  # (H, W, 3)
+    pixels = _to_array(rgb)
     if alpha is None or alpha.min(initial=255) == 255:
         return pixels, notes
     notes.append("transparent parts are shown over white")
@@ -136,6 +138,17 @@ def _transform(colour: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.I
     if done is None:
         raise ValueError("no transform")
     return done
+
+
+def _to_array(image: Image.Image) -> NDArray[np.uint8]:
+    """Copy an RGB image into an array (H, W, 3) of its own."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    # Band by band: all at once, Pillow and numpy would hold two more copies of a large image.
+    for top in range(0, height, _BAND_ROWS):
+        bottom = min(height, top + _BAND_ROWS)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
 
 
 def _over_white(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -159,3 +159,10 @@ def test_running_out_of_memory_is_not_hidden(monkeypatch) -> None:
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
     with pytest.raises(MemoryError):
         read(saved(gradient(), "BMP"))
+
+
+def test_a_picture_taller_than_the_bands_it_is_copied_in_is_whole() -> None:
+    rows = np.arange(600 * 3 * 3).reshape(600, 3, 3) % 251
+    picture = rows.astype(np.uint8)
+    pixels, _ = read(saved(Image.fromarray(picture), "PNG"))
+    assert np.array_equal(pixels, picture)
