@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import io
 import json
@@ -97,16 +98,18 @@ def overhead_bytes(coded: Path) -> int:
 
 
 def sources_digest() -> str:
-    """Digest of the package's source files, of which a change may change files and pictures.
+    """Digest of what the package's source files say, of which a change may change the figures.
 
-    Training is left out: what it makes is a model, which has a digest of its own.
+    Comments and blanks do not count. Training is left out: what it makes is a model, which has a
+    digest of its own.
     """
     digest = hashlib.sha256()
     root = Path(vqcodec.__file__).parent
     for path in sorted(root.rglob("*.py")):
         name = path.relative_to(root).as_posix()
         if not name.startswith("training/"):
-            digest.update(f"{name}\0{path.stat().st_size}\0".encode() + path.read_bytes())
+            tree = ast.dump(ast.parse(path.read_bytes()))
+            digest.update(f"{name}\0{tree}\0".encode())
     return digest.hexdigest()[:16]
 
 

@@ -76,6 +76,9 @@ def test_the_digest_follows_the_sources(tmp_path: Path, monkeypatch: pytest.Monk
     assert vqc.sources_digest() == before
     (copy / "training" / "more.py").write_text("", encoding="utf-8")
     assert vqc.sources_digest() == before
+    with (copy / "payload.py").open("a", encoding="utf-8") as file:
+        file.write("\n# a remark\n")
+    assert vqc.sources_digest() == before
     (copy / "more.py").write_text("", encoding="utf-8")
     assert vqc.sources_digest() != before
 
