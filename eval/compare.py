@@ -4,37 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from eval.metrics import NAMES
-from eval.rows import OURS, RATES_BPP
+from eval.rows import OURS, RATES_BPP, complete
 
 Points = list[tuple[float, float]]  # (bpp, value), bpp rising
 # Bjontegaard's integral needs a curve that rises; below this share of the two curves' whole range
 # their overlap says nothing of the curves.
 MIN_OVERLAP = 0.05
 MIN_POINTS = 3
-
-
-def curves(summary: Iterable[Mapping[str, Any]], metric: str, images: int) -> dict[str, Points]:
-    """Collect a metric's mean curves: only points that every image reached.
-
-    A mean over the easy images alone would flatter a codec that cannot reach a rate on the others.
-
-    Args:
-        summary: from `rows.summarise`.
-        metric: its name.
-        images: number of images in the run.
-    """
-    found: dict[str, Points] = {}
-    for entry in summary:
-        value = entry["metrics"].get(metric)
-        if value is not None and value["n"] == entry["images"] == images:
-            found.setdefault(entry["codec"], []).append((entry["bpp"]["mean"], value["mean"]))
-    return {codec: sorted(points) for codec, points in found.items()}
 
 
 def frontier(points: Points, *, is_higher_better: bool) -> Points:
@@ -128,7 +110,13 @@ def compare(
         returns; "equal_bpp": "rates_bpp", the reference's mean rates (else those of `RATES_BPP`),
         and "metrics": by metric and codec the values there, null outside a codec's range.
     """
-    by_metric = {metric: curves(summary, metric, images) for metric in NAMES}
+    by_metric = {
+        metric: {
+            codec: [(bpp, value) for bpp, value, _ in points]
+            for codec, points in complete(summary, metric, images).items()
+        }
+        for metric in NAMES
+    }
     by_metric = {metric: found for metric, found in by_metric.items() if found}
     rates = [e["bpp"]["mean"] for e in summary if e["codec"] == reference] or list(RATES_BPP)
     deltas = [

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from numpy.typing import NDArray
 
-from eval.rows import OURS
+from eval.rows import OURS, Points, complete
 from eval.themes import (
     HIGHER_IS_BETTER,
     LIGHT,
@@ -51,17 +51,11 @@ def metrics(results: Mapping[str, Any]) -> list[str]:
     return [name for name in named if curves(results, name)]
 
 
-def curves(results: Mapping[str, Any], metric: str) -> dict[str, list[tuple[float, float, int]]]:
+def curves(results: Mapping[str, Any], metric: str) -> dict[str, Points]:
     """Collect (mean bpp, mean value, point) by codec, of the points that all images have."""
     names = {row["image"] for row in results["rows"]}
     images = len(names) or max((entry["images"] for entry in results["summary"]), default=0)
-    found: dict[str, list[tuple[float, float, int]]] = {}
-    for entry in results["summary"]:
-        value = entry["metrics"].get(metric)
-        if value is not None and entry["images"] == value["n"] == images:
-            spot = (entry["bpp"]["mean"], value["mean"], entry["point"])
-            found.setdefault(entry["codec"], []).append(spot)
-    return {codec: sorted(spots) for codec, spots in found.items()}
+    return complete(results["summary"], metric, images)
 
 
 def draw(

@@ -51,7 +51,7 @@ def results(
             "rates_bpp": list(RATES_BPP),
             "published": told["published"],
         },
-        "codecs": _codecs(plan, found.rows, measured, told["table"]),
+        "codecs": _codecs(plan, found.rows, measured, told["table"], summary),
         "metrics": told["metrics"],
         "absent": told["absent"],
         "failed": [asdict(failure) for failure in found.failures],
@@ -62,7 +62,11 @@ def results(
 
 
 def _codecs(
-    plan: Plan, rows: Sequence[Row], measured: Mapping[str, Sequence[Row]], table: str | None
+    plan: Plan,
+    rows: Sequence[Row],
+    measured: Mapping[str, Sequence[Row]],
+    table: str | None,
+    summary: Sequence[Mapping[str, Any]],
 ) -> dict[str, dict[str, Any]]:
     """What decided each curve's bytes."""
     identities = {(codec := open_codec(plan, name)).name: codec.identity for name in plan.codecs}
@@ -71,7 +75,11 @@ def _codecs(
         name, _, scale = curve.partition("/")
         scaled = f"; scaled down by {scale} and up again, Lanczos" if scale else ""
         out[curve] = {"identity": identities[name] + scaled}
-    return out | {curve: {"identity": None, "measured": table} for curve in measured}
+    out |= {curve: {"identity": None, "measured": table} for curve in measured}
+    for entry in summary:
+        any_scale = {"identity": "of each image, the largest scale that reaches the rate"}
+        out.setdefault(entry["codec"], any_scale)
+    return out
 
 
 def table(found: Mapping[str, Any]) -> str:

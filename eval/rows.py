@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+Points = list[tuple[float, float, int]]  # mean bpp, mean value, point
 
 SCHEMA = "vqcodec.eval.rd/2"
 
@@ -60,8 +62,58 @@ def _spread(values: list[float | None]) -> dict[str, Any] | None:
     }
 
 
+def _of_any_scale(rows: Sequence[Row]) -> list[Row]:
+    """Make the curve "avif/any" of a codec that not every rate lets be coded at full size.
+
+    Which scale reaches a rate hangs on the image, so that the mean curve of one scale may lack the
+    low rates. This one has, for each image and point, the largest picture that reaches it.
+    """
+    families: dict[str, dict[tuple[str, int], Row]] = {}
+    scaled = set()
+    for row in sorted(rows, key=_scale, reverse=True):  # so that the largest picture stays
+        family = row.codec.partition("/")[0]
+        families.setdefault(family, {})[row.image, row.point] = row
+        if _scale(row) > 1:
+            scaled.add(family)
+    return [
+        replace(row, codec=f"{family}/any")
+        for family, best in families.items()
+        if family in scaled and any(_scale(row) > 1 for row in best.values())
+        for row in best.values()
+    ]
+
+
+def _scale(row: Row) -> int:
+    scale = row.codec.partition("/")[2]
+    return int(scale) if scale.isdigit() else 1
+
+
+def complete(summary: Iterable[Mapping[str, Any]], metric: str, images: int) -> dict[str, Points]:
+    """Collect a metric's mean curves: only points that every image reached.
+
+    A mean over the easy images alone would flatter a codec that cannot reach a rate on the others.
+    Where a codec has a curve over any scale, those of one scale are left out.
+
+    Args:
+        summary: from `summarise`.
+        metric: its name.
+        images: number of images in the run.
+    """
+    found: dict[str, Points] = {}
+    for entry in summary:
+        value = entry["metrics"].get(metric)
+        if value is not None and value["n"] == entry["images"] == images:
+            spot = (entry["bpp"]["mean"], value["mean"], entry["point"])
+            found.setdefault(entry["codec"], []).append(spot)
+    return {
+        codec: sorted(points)
+        for codec, points in found.items()
+        if not codec.partition("/")[2].isdigit() or f"{codec.partition('/')[0]}/any" not in found
+    }
+
+
 def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """Mean and standard deviation per codec and point.
+    """Mean and standard deviation per codec and point, over any scale too ("avif/any").
 
     Returns:
         One object per curve's point: "codec", "point", "images", then per figure {"mean", "std",
@@ -69,8 +121,9 @@ def summarise(rows: Iterable[Row]) -> list[dict[str, Any]]:
         null): "size_bytes", "bpp", "overhead_bytes", "metrics" and "times" by name. In the order of
         the rows' codecs, then of points.
     """
+    rows = list(rows)
     groups: dict[tuple[str, int], list[Row]] = {}
-    for row in rows:
+    for row in [*rows, *_of_any_scale(rows)]:
         groups.setdefault((row.codec, row.point), []).append(row)
     order = {codec: number for number, codec in enumerate(dict.fromkeys(c for c, _ in groups))}
     out = []

@@ -70,7 +70,7 @@ def data(
                 "label": label(name),
                 "digits": DIGITS.get(name, 4),
                 "isHigherBetter": name in HIGHER_IS_BETTER,
-                "spots": spots(results, name, codecs),
+                "spots": spots(results, name),
             }
             for name in names
         ],
@@ -122,13 +122,10 @@ def _sides(
     return found
 
 
-def spots(
-    results: Mapping[str, Any], metric: str, codecs: Sequence[str]
-) -> list[list[float | int]]:
-    """Points of a figure, to tell them to who points at them: codec, point, bpp, value."""
+def spots(results: Mapping[str, Any], metric: str) -> list[list[str | float | int]]:
+    """Points of a figure, to tell them to who points at them: curve, point, bpp, value."""
     return [
-        [codecs.index(codec), point, bpp, value]
+        [codec, point, bpp, value]
         for codec, found in plots.curves(results, metric).items()
-        if codec in codecs
         for bpp, value, point in found
     ]

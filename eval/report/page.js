@@ -48,9 +48,9 @@ function makeTips(figure, data) {
     }
     if (!best) return hide();
     const [codec, point, bpp, value] = best.row, [x, y] = best[size];
-    const what = codec === data.ours ? `tier ${point}` : `point ${point}`;
+    const what = codec === data.codecs[data.ours] ? `tier ${point}` : `point ${point}`;
     const figures = [`${bpp.toFixed(4)} bpp`, `${metric.label} ${value.toFixed(metric.digits)}`];
-    tip.textContent = [`${data.codecs[codec]}, ${what}`, ...figures].join("\n");
+    tip.textContent = [`${codec}, ${what}`, ...figures].join("\n");
     tip.hidden = ring.hidden = false;
     ring.style.left = `${x * 100}%`;
     ring.style.top = `${y * 100}%`;

@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from eval.compare import at_rate, bd, compare, curves, frontier
+from eval.compare import at_rate, bd, compare, frontier
+from eval.rows import complete
 
 RATES = (0.01, 0.02, 0.03, 0.04)
 
@@ -84,8 +85,8 @@ def test_points_that_cost_more_for_nothing_are_left_out() -> None:
 
 
 def test_a_mean_over_some_of_the_images_is_no_point() -> None:
-    found = curves(summary(a=[(0.1, 20, 3), (0.2, 30, 2)], b=[(0.1, 9, 1)]), "psnr_db", 3)
-    assert found == {"a": [(0.1, 20)]}
+    found = complete(summary(a=[(0.1, 20, 3), (0.2, 30, 2)], b=[(0.1, 9, 1)]), "psnr_db", 3)
+    assert found == {"a": [(0.1, 20, 1)]}
 
 
 def test_a_curve_is_read_off_between_its_ends_only() -> None:
