@@ -77,7 +77,9 @@ def _codecs(
         out[curve] = {"identity": identities[name] + scaled}
     out |= {curve: {"identity": None, "measured": table} for curve in measured}
     for entry in summary:
-        any_scale = {"identity": "of each image, the largest scale that reaches the rate"}
+        any_scale = {
+            "identity": "of each image, of the scales that reach the rate the one with the higher PSNR"
+        }
         out.setdefault(entry["codec"], any_scale)
     return out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -63,29 +64,29 @@ def _spread(values: list[float | None]) -> dict[str, Any] | None:
 
 
 def _of_any_scale(rows: Sequence[Row]) -> list[Row]:
-    """Make the curve "avif/any" of a codec that not every rate lets be coded at full size.
+    """Make the curve "avif/any" of a codec that does not reach every rate at full size.
 
     Which scale reaches a rate hangs on the image, so that the mean curve of one scale may lack the
-    low rates. This one has, for each image and point, the largest picture that reaches it.
+    low rates. This one has, for each image and point, the scale with the higher PSNR: what who has
+    to meet the rate would send.
     """
-    families: dict[str, dict[tuple[str, int], Row]] = {}
-    scaled = set()
-    for row in sorted(rows, key=_scale, reverse=True):  # so that the largest picture stays
-        family = row.codec.partition("/")[0]
-        families.setdefault(family, {})[row.image, row.point] = row
-        if _scale(row) > 1:
-            scaled.add(family)
+    families: dict[str, dict[tuple[str, int], list[Row]]] = {}
+    for row in rows:
+        family = families.setdefault(row.codec.partition("/")[0], {})
+        family.setdefault((row.image, row.point), []).append(row)
     return [
-        replace(row, codec=f"{family}/any")
-        for family, best in families.items()
-        if family in scaled and any(_scale(row) > 1 for row in best.values())
-        for row in best.values()
+        replace(max(choices, key=_fidelity), codec=f"{family}/any")
+        for family, points in families.items()
+        if not all(any(row.codec == family for row in choices) for choices in points.values())
+        for choices in points.values()
     ]
 
 
-def _scale(row: Row) -> int:
+def _fidelity(row: Row) -> tuple[float, int]:
+    """PSNR, infinite where the pictures are equal; the larger picture where it was not measured."""
     scale = row.codec.partition("/")[2]
-    return int(scale) if scale.isdigit() else 1
+    psnr = row.metrics.get("psnr_db", -math.inf)
+    return math.inf if psnr is None else psnr, -int(scale) if scale.isdigit() else 0
 
 
 def complete(summary: Iterable[Mapping[str, Any]], metric: str, images: int) -> dict[str, Points]:
