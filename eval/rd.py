@@ -76,11 +76,9 @@ def _codecs(
         scaled = f"; scaled down by {scale} and up again, Lanczos" if scale else ""
         out[curve] = {"identity": identities[name] + scaled}
     out |= {curve: {"identity": None, "measured": table} for curve in measured}
+    any_scale = "of each image, the scale with the higher PSNR of those that reach the rate"
     for entry in summary:
-        any_scale = {
-            "identity": "of each image, of the scales that reach the rate the one with the higher PSNR"
-        }
-        out.setdefault(entry["codec"], any_scale)
+        out.setdefault(entry["codec"], {"identity": any_scale})
     return out
 
 
