@@ -180,7 +180,7 @@ def _equal(results: Mapping[str, Any], metric: str, ours: str) -> str:
     note = f" Out of this range: {', '.join(left_out)}." if left_out else ""
     caption = (
         f"{escape(label(metric))} at equal size, better {arrow(metric)}, by bits per pixel. "
-        f"The best of each column is bold; a dash: the codec does not reach that size.{note}"
+        f"The best of each column is bold; a dash: not on the curve.{note}"
     )
     head = ["codec", *(figure(rate, 4) for rate in equal["rates_bpp"])]
     return table(caption, head, rows, codecs.index(ours) if ours in codecs else None)
