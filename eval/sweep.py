@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -90,6 +91,19 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+def _begin_worker() -> None:
+    """Set a worker process up; it ends with its parent, which may be killed without a word."""
+    _one_thread()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
+
+
 def sweep(
     plan: Plan,
     paths: Sequence[Path],
@@ -143,7 +157,7 @@ def _run(
         return
     # A forked process would inherit torch's threads in an unknown state.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker) as pool:
         waiting = {pool.submit(measure, plan, t.name, t.path, t.codec): t for t in tasks}
         try:
             for future in as_completed(waiting):
