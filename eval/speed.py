@@ -1,181 +1,243 @@
-"""Seconds and memory: cold (the command line tool in a new process) and warm (inside one)."""
+"""Seconds and memory: ours, taming's full-size networks and other codecs in turns, and our scaling.
+
+Cold is a command in a new process, from image file to image file; warm is a process that has done
+the job once, from a PNG file to a coded file and from that to pixels in memory.
+"""
 
 from __future__ import annotations
 
-import json
-import statistics
-import subprocess
-import sys
+import contextlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from eval import images
+from eval import codecs, scaling
+from eval.codecs.base import Codec, CodecError, shown
+from eval.rounds import Cost, Subject, Worker, figures, ratios, run_measured, take_turns
+from eval.warm import OURS, TAMING, VERBS
 
-SCHEMA = "vqcodec.eval.speed/1"
-SMALL, LARGE = "768x512", "6000x4000"
-LAUNCHER = Path(__file__).with_name("launch.py")
-
-
-def run_measured(command: Sequence[str]) -> dict[str, Any]:
-    """Run a command in a new process.
-
-    Returns:
-        {"exit_code", "seconds", "peak_rss_bytes"}.
-
-    Raises:
-        RuntimeError: the command failed; its stderr is in the message.
-    """
-    done = subprocess.run(
-        [sys.executable, str(LAUNCHER), *command],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    figures: dict[str, Any] = json.loads(done.stdout)
-    if figures["exit_code"]:
-        raise RuntimeError(f"{' '.join(command)} failed:\n{done.stderr.strip()}")
-    return figures
-
-
-def cold(
-    picture: Path, folder: Path, tier: int, model: str | None, threads: int, repeats: int
-) -> dict[str, Any]:
-    """Time `vqcodec encode` and `vqcodec decode` as a user runs them, image files included.
-
-    Args:
-        picture: an image file.
-        folder: where the coded file and the decoded PNG go.
-        tier: 1 to 9.
-        model: a pack's name or folder; None takes the default.
-        threads: for the networks.
-        repeats: runs, of which the median counts.
-
-    Returns:
-        {"encode_s", "encode_peak_rss_bytes", "decode_s", "decode_peak_rss_bytes"}; memory is the
-        largest of all runs.
-    """
-    tool = [sys.executable, "-m", "vqcodec"]
-    shared = [
-        "--force",
-        "--quiet",
-        "--threads",
-        str(threads),
-        *(["--model", model] if model else []),
-    ]
-    coded, decoded = folder / f"{picture.stem}.vqc", folder / f"{picture.stem}-decoded.png"
-    commands = {
-        "encode": [*tool, "encode", *shared, "--tier", str(tier), str(picture), "-o", str(coded)],
-        "decode": [*tool, "decode", *shared, str(coded), "-o", str(decoded)],
-    }
-    out: dict[str, Any] = {}
-    for verb, command in commands.items():
-        runs = [run_measured(command) for _ in range(repeats)]
-        out[f"{verb}_s"] = statistics.median(run["seconds"] for run in runs)
-        out[f"{verb}_peak_rss_bytes"] = max(run["peak_rss_bytes"] for run in runs)
-    return out
-
-
-def warm(picture: Path, tier: int, model: str | None, threads: int, repeats: int) -> dict[str, Any]:
-    """Time both directions in a process that has done each once; see `eval.warm.measure`."""
-    return _worker("measure", [str(picture), tier, model, threads, repeats])
-
-
-def taming_decode_s(height: int, width: int, threads: int, repeats: int) -> float | None:
-    """Time taming's full-size decoder in a process of its own; see `eval.warm.taming_decode_s`."""
-    return _worker("taming_decode_s", [height, width, threads, repeats])
-
-
-def _worker(function: str, arguments: list[Any]) -> Any:
-    """Call a function of eval.warm in a new process: no measurement feels the one before."""
-    code = (
-        "import json, sys; from eval import warm; "
-        "print(json.dumps(getattr(warm, sys.argv[1])(*json.loads(sys.argv[2]))))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, function, json.dumps(arguments)],
-        stdout=subprocess.PIPE, text=True, check=True,
-    )  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-def pictures(folder: Path, sources: Sequence[NDArray[np.uint8]]) -> dict[str, Path]:
-    """Write the two pictures that are timed, a 768x512 photo and one of 6000x4000, as PNG.
-
-    Args:
-        folder: where they go.
-        sources: photos; the first makes the small picture, all of them fill the large one.
-
-    Returns:
-        Their paths by name, the small one first.
-    """
-    out = {}
-    for name, (width, height) in {SMALL: (768, 512), LARGE: (6000, 4000)}.items():
-        used = sources[:1] if name == SMALL else sources
-        out[name] = folder / f"{name}.png"
-        Image.fromarray(images.mosaic(used, height, width)).save(out[name], compress_level=1)
-    return out
+SCHEMA = "vqcodec.eval.speed/2"
+ANCHORS = ("avif", "webp", "jpeg", "jp2k", "heic", "jxl")
+COMPARED = (512, 768)  # of the picture on which all are timed, as Kodak's
 
 
 def run(
-    sources: Sequence[NDArray[np.uint8]],
+    photos: Sequence[NDArray[np.uint8]],
+    *,
     tier: int,
     model: str | None,
     threads: int,
     repeats: int,
-    is_large: bool,
-    is_taming: bool,
+    sizes: Sequence[float] = scaling.SIZES,
+    anchors: Iterable[str] = ANCHORS,
+    is_taming: bool = True,
+    report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Time everything.
 
     Args:
-        sources: photos for `pictures`.
+        photos: the first is what all are timed on; ours is timed on mosaics of all of them too.
         tier: 1 to 9.
         model: a pack's name or folder; None takes the default.
-        threads: for the networks.
-        repeats: runs of the small picture, of which the median counts; the large one runs once.
-        is_large: whether to time 6000x4000 too.
-        is_taming: whether to time taming's decoder too.
+        threads: for ours and taming's networks; the anchors take one each.
+        repeats: rounds.
+        sizes: of the mosaics, in megapixels; none leaves the scaling out.
+        anchors: names of `codecs.NAMES`.
+        is_taming: whether to time taming's networks.
+        report: is told what comes next.
 
     Returns:
-        {"pictures": {name: {"cold": ..., "warm": ...}}, "taming_decode_s", "taming_ratio"}; the
-        ratio is taming's seconds over those of our warm decode of 768x512, null like them.
+        "comparison": see `compare`; "absent": {"codec", "remedy"} of what cannot run here;
+        "scaling": see `scaling.measure`, null without sizes.
+
+    Raises:
+        RuntimeError: a codec failed.
     """
-    found: dict[str, Any] = {"pictures": {}, "taming_decode_s": None, "taming_ratio": None}
+    ours = Subject({"name": OURS, "tier": tier, "model": model, "threads": threads}, f"tier {tier}")
+    subjects, absent = [ours], []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        for name, path in pictures(folder, sources).items():
-            if name != SMALL and not is_large:
-                continue
-            runs = repeats if name == SMALL else 1
-            found["pictures"][name] = {
-                "cold": cold(path, folder, tier, model, threads, runs),
-                "warm": warm(path, tier, model, threads, runs),
-            }
-    if is_taming:
-        found["taming_decode_s"] = theirs = taming_decode_s(512, 768, threads, repeats)
-        if theirs is not None:
-            found["taming_ratio"] = theirs / found["pictures"][SMALL]["warm"]["decode_s"]
-    return found
+        picture = scaling.write_mosaic(photos[:1], *COMPARED, folder)
+        report("settings of the anchors")
+        # The budget of the anchors; this also finds out at once what is wrong with ours.
+        run_measured(ours.command(ours.task("encode", picture, *COMPARED)))
+        budget = Path(ours.task("encode", picture, *COMPARED).coded).stat().st_size
+        if is_taming and find_spec("taming") is None:
+            remedy = "pip install --no-deps taming-transformers==0.0.1"
+            absent.append({"codec": TAMING, "remedy": remedy})
+        elif is_taming:
+            subjects.append(_taming(threads))
+        for name in anchors:
+            try:
+                subjects.append(_anchor(codecs.load(name), picture, budget, folder))
+            except (codecs.CodecAbsentError, CodecError) as error:
+                absent.append({"codec": name, "remedy": str(error)})
+        found = compare(subjects, picture, repeats, report)
+        sized = scaling.measure(ours, photos, sizes, repeats, folder, report) if sizes else None
+    return {"comparison": found, "absent": absent, "scaling": sized}
+
+
+def compare(
+    subjects: Sequence[Subject], picture: Path, repeats: int, report: Callable[[str], None]
+) -> dict[str, Any]:
+    """Time several codecs on one picture, in turns.
+
+    Args:
+        subjects: ours first.
+        picture: PNG file of the size `COMPARED`.
+        repeats: rounds.
+        report: is told of every round.
+
+    Returns:
+        "width_px", "height_px"; "codecs": per name the "identity", "coded_bytes" (null for taming)
+        and `rounds.figures` per run ("cold", "warm") and verb; "ratios": per name but ours, run and
+        verb what `rounds.ratios` tells, theirs over ours.
+    """
+    height, width = COMPARED
+    tasks = {
+        (subject.name, verb): subject.task(verb, picture, *COMPARED)
+        for subject in subjects
+        for verb in VERBS
+    }
+    cold: dict[tuple[str, str], Callable[[], Cost]] = {}
+    warm: dict[tuple[str, str], Callable[[], Cost]] = {}
+    for subject in subjects:
+        for verb in VERBS:
+            command = subject.command(tasks[subject.name, verb])
+            cold[subject.name, verb] = partial(run_measured, command)
+    costs = {"cold": take_turns(cold, repeats, lambda line: report(f"cold, {line}"))}
+    with contextlib.ExitStack() as stack:
+        for subject in subjects:
+            worker = stack.enter_context(Worker(subject))
+            for verb in VERBS:
+                task = tasks[subject.name, verb]
+                worker.run(task)  # once, so that it is warm
+                warm[subject.name, verb] = partial(worker.run, task)
+        costs["warm"] = take_turns(warm, repeats, lambda line: report(f"warm, {line}"))
+    found = {}
+    for subject in subjects:
+        size = Path(tasks[subject.name, "encode"].coded).stat().st_size
+        found[subject.name] = {
+            "identity": subject.identity,
+            "coded_bytes": None if subject.name == TAMING else size,
+            **_per_run(lambda run, verb, name=subject.name: figures(
+                costs[run][name, verb], height * width
+            )),
+        }  # fmt: skip
+    return {
+        "width_px": width,
+        "height_px": height,
+        "codecs": found,
+        "ratios": {
+            subject.name: _per_run(lambda run, verb, name=subject.name: ratios(
+                costs[run][name, verb], costs[run][OURS, verb]
+            ))
+            for subject in subjects
+            if subject.name != OURS
+        },
+    }  # fmt: skip
+
+
+def _per_run(tell: Callable[..., dict[str, Any]]) -> dict[str, Any]:
+    return {run: {verb: tell(run, verb) for verb in VERBS} for run in ("cold", "warm")}
+
+
+def _taming(threads: int) -> Subject:
+    try:
+        version = metadata.version("taming-transformers")
+    except metadata.PackageNotFoundError:
+        version = "of unknown version"
+    return Subject(
+        {"name": TAMING, "threads": threads},
+        f"taming-transformers {version}, f16 of full size, random weights, networks alone",
+    )
+
+
+def _anchor(codec: Codec, picture: Path, budget: int, folder: Path) -> Subject:
+    """A codec at the setting whose file is the largest of at most `budget` bytes, or the smallest.
+
+    Raises:
+        CodecError: it failed.
+    """
+    coded = folder / f"trial{codec.suffix}"
+    low, high = 0, len(codec.settings) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        codec.encode(picture, codec.settings[middle], coded)
+        fits = coded.stat().st_size <= budget
+        low, high = (middle, high) if fits else (low, middle - 1)
+    setting = codec.settings[low]
+    return Subject(
+        {"name": codec.name, "setting": setting},
+        f"{codec.identity}; {codec.knob} {shown(setting)}",
+    )
 
 
 def table(found: dict[str, Any]) -> str:
     """Lay the results out as text."""
-    lines = ["picture    run   encode s  decode s  encode MiB  decode MiB"]
-    for name, runs in found["pictures"].items():
-        for kind, run in runs.items():
-            memory = [run.get(f"{verb}_peak_rss_bytes") for verb in ("encode", "decode")]
-            cells = [f"{size / 2**20:,.0f}" if size else "-" for size in memory]
+    compared = found["comparison"]
+    lines = [
+        f"{compared['width_px']}x{compared['height_px']}: wall-clock seconds per megapixel, median "
+        "of rounds, and peak memory of the cold command",
+        _row("", [f"{run} {verb}" for run in ("cold", "warm") for verb in VERBS], "MiB", "bytes"),
+    ]
+    for name, codec in compared["codecs"].items():
+        times = [
+            f"{codec[run][verb]['wall_s_per_megapixel']['median']:.3f}"
+            for run in ("cold", "warm")
+            for verb in VERBS
+        ]
+        memory = "/".join(_mib(codec["cold"][verb]["peak_rss_bytes"]) for verb in VERBS)
+        lines.append(_row(name, times, memory, codec["coded_bytes"] or "-"))
+    if compared["ratios"]:
+        lines += ["", "Times ours: ratio of medians (lowest to highest within a round)"]
+    for name, runs in compared["ratios"].items():
+        cells = [_ratio(runs[run][verb]["wall"]) for run in ("cold", "warm") for verb in VERBS]
+        memory = "/".join(f"{runs['cold'][verb]['peak_rss']:.2f}" for verb in VERBS)
+        lines.append(_row(name, cells, memory, ""))
+    lines += [f"{entry['codec']} is absent: {entry['remedy']}" for entry in found["absent"]]
+    if found["scaling"]:
+        lines += ["", *_scaling_lines(found["scaling"])]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _scaling_lines(found: dict[str, Any]) -> list[str]:
+    runs = [(run, verb) for run in ("cold", "warm") for verb in VERBS]
+    lines = [
+        "Ours by size: wall-clock seconds per megapixel, peak memory, bytes per pixel above start",
+        _row("megapixels", [f"{run} {verb}" for run, verb in runs], "MiB", "bytes/px"),
+    ]
+    for size in found["sizes"]:
+        times = [f"{size[run][verb]['wall_s_per_megapixel']['median']:.3f}" for run, verb in runs]
+        memory = "/".join(_mib(size["cold"][verb]["peak_rss_bytes"]) for verb in VERBS)
+        above = "/".join(f"{size['above_start_bytes_per_pixel'][verb]:.0f}" for verb in VERBS)
+        lines.append(_row(f"{size['megapixels']:.2f}", times, memory, above))
+    start = "/".join(_mib(found["start_rss_bytes"][verb]) for verb in VERBS)
+    lines.append(_row("start", [""] * 4, start, ""))
+    for verb in VERBS:
+        fitted, growth = found["exponent"][verb], found["growth_bytes_per_pixel"][verb]
+        if growth is not None:
             lines.append(
-                f"{name:<10} {kind:<5} {run['encode_s']:8.2f}  {run['decode_s']:8.2f}"
-                f"  {cells[0]:>10}  {cells[1]:>10}"
+                f"{verb}: time goes with pixels to the power of {fitted['wall']:.2f} (processor "
+                f"time: {fitted['cpu']:.2f}), peak memory grows by {growth:.1f} bytes per pixel"
             )
-    if found["taming_decode_s"] is not None:
-        lines.append(
-            f"taming's full-size decoder, 768x512: {found['taming_decode_s']:.2f} s, "
-            f"{found['taming_ratio']:.1f} times our warm decode"
-        )
-    return "\n".join(lines)
+    return lines
+
+
+def _row(name: str, cells: Sequence[str], memory: str, last: object) -> str:
+    return f"{name:<11}{''.join(f'{cell:>24}' for cell in cells)}{memory:>13}{last!s:>10}"
+
+
+def _ratio(found: dict[str, float]) -> str:
+    return f"{found['ratio']:.3g} ({found['low']:.2g}-{found['high']:.2g})"
+
+
+def _mib(size: float) -> str:
+    return f"{size / 2**20:,.0f}"

@@ -1,4 +1,4 @@
-"""`python -m eval speed`: seconds and memory."""
+"""`python -m eval speed`: seconds and memory, as ratios."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ from pathlib import Path
 import click
 
 from eval import options
+from eval.codecs import NAMES as CODECS
+
+
+def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> list[float]:
+    del context, parameter
+    if value == "none":
+        return []
+    try:
+        sizes = sorted({float(part) for part in value.split(",")})
+    except ValueError:
+        sizes = []
+    if not sizes or not all(0.01 <= size <= 100 for size in sizes):
+        raise click.BadParameter("expected megapixels from 0.01 to 100, such as .25,1,4, or 'none'")
+    return sizes
 
 
 @click.command()
@@ -18,9 +32,26 @@ from eval import options
     "scikit-learn brings.",
 )
 @click.option("--tier", default=8, show_default=True, type=click.IntRange(1, 9))
-@click.option("--repeats", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--large/--no-large", default=True, show_default=True, help="6000x4000 as well.")
-@click.option("--taming/--no-taming", default=True, show_default=True, help="Time its decoder too.")
+@click.option(
+    "--repeats", default=3, show_default=True, type=click.IntRange(1), help="Rounds; medians count."
+)
+@click.option(
+    "--sizes",
+    default=".25,1,4,12,24",
+    show_default=True,
+    callback=_sizes,
+    help="Megapixels on which ours is timed; or 'none'. Above 4 there is one round.",
+)
+@click.option(
+    "--anchors",
+    default="avif,webp,jpeg,jp2k,heic,jxl",
+    show_default=True,
+    callback=options.names(CODECS, CODECS),
+    help="Other codecs to time beside ours; 'all' or 'none'.",
+)
+@click.option(
+    "--taming/--no-taming", default=True, show_default=True, help="taming's full-size networks too."
+)
 @options.model
 @options.threads
 @options.json_path
@@ -28,13 +59,17 @@ def speed(
     photos: Path | None,
     tier: int,
     repeats: int,
-    large: bool,
+    sizes: list[float],
+    anchors: list[str],
     taming: bool,
     model: str | None,
     threads: int | None,
     json_path: Path | None,
 ) -> None:
-    """Seconds and peak memory of encode and decode, cold and warm."""
+    """Seconds and peak memory of encode and decode, beside other codecs, in turns.
+
+    Machines are shared and noisy: read the ratios.
+    """
     from eval import images, provenance
     from eval import speed as timing
 
@@ -43,15 +78,32 @@ def speed(
     if photos is None:
         sources, named = [images.sample_photo()], "china.jpg"
     else:
-        sources, named = [images.read_rgb(path) for path in images.find_images(photos)], photos.name
+        try:
+            sources = [images.read_rgb(path) for path in images.find_images(photos)]
+        except (FileNotFoundError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
         sources = [photo for photo in sources if photo.shape[1] >= photo.shape[0]] or sources
+        named = photos.resolve().name
+    try:
+        timed = timing.run(
+            sources,
+            tier=tier,
+            model=model,
+            threads=threads,
+            repeats=repeats,
+            sizes=sizes,
+            anchors=anchors,
+            is_taming=taming,
+            report=lambda line: click.echo(line, err=True),
+        )
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from error
     found = {
         "schema": timing.SCHEMA,
         "provenance": provenance.provenance(model, threads),
-        "settings": {"tier": tier, "repeats": repeats, "photos": named},
-        **timing.run(sources, tier, model, threads, repeats, large, taming),
+        "settings": {"tier": tier, "repeats": repeats, "photos": named, "sizes": sizes},
+        **timed,
     }
-    click.echo(f"tier {tier}, {threads} threads, median of {repeats} ({timing.LARGE}: one run)")
     click.echo(timing.table(found))
     if json_path:
         provenance.write_json(json_path, found)
