@@ -101,7 +101,13 @@ def speed(
     found = {
         "schema": timing.SCHEMA,
         "provenance": provenance.provenance(model, threads),
-        "settings": {"tier": tier, "repeats": repeats, "photos": named, "sizes": sizes},
+        "settings": {
+            "tier": tier,
+            "repeats": repeats,
+            "photos": named,
+            "sizes": sizes,
+            "anchors": list(anchors),
+        },
         **timed,
     }
     click.echo(timing.table(found))
