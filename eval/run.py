@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -77,14 +78,13 @@ def run(
         paths = images.find_images(data)[:limit]
     except FileNotFoundError as error:
         raise RunError(f"{error}; give --data a folder with PNG, JPEG, WebP ... files") from error
-    meters, absent_metrics = metrics.load(metric_names, weights)
     names, absent = _at_hand(anchors)
     plan = Plan(
         folder=folder,
         codecs=(OURS, *names, *map(str, own_codecs)),
         tiers=tuple(tiers),
         model=model,
-        metrics=tuple(meter.name for meter in meters),
+        metrics=(),
         weights=weights,
         max_side=max_side,
     )
@@ -93,6 +93,9 @@ def run(
             open_codec(plan, name)
         except (CodecAbsentError, CodecError) as error:
             raise RunError(str(error)) from error
+    # Last, since this may fetch weights, which no wrong setting should have to wait for.
+    meters, absent_metrics = metrics.load(metric_names, weights)
+    plan = replace(plan, metrics=tuple(meter.name for meter in meters))
     for name, remedy in absent_metrics.items():
         progress.say(f"no {name}: {remedy}")
     found = sweep(plan, paths, {m.name: m.source for m in meters}, jobs, progress)

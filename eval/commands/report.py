@@ -26,7 +26,8 @@ def report(folder: Path, tiers: list[int]) -> None:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise click.ClickException(f"{path}: {error}; run 'python -m eval rd' first") from error
+        fact = getattr(error, "strerror", None) or error
+        raise click.ClickException(f"{path}: {fact}; run 'python -m eval rd' first") from error
     if results.get("schema") != SCHEMA:
         raise click.ClickException(f"{path}: schema {results.get('schema')}, this reads {SCHEMA}")
     curves = published.curves(results["settings"]["published"] or "")

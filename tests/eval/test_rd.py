@@ -245,6 +245,22 @@ def test_what_cannot_be_asked_for_is_said_in_a_line(
     assert "Traceback" not in done.output
 
 
+def test_a_wrong_setting_does_not_wait_for_weights(
+    photos: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eval.metrics.load", None)  # to call it would fail
+    (tmp_path / "mine.toml").write_text("name = 'mine'\n", encoding="utf-8")
+    done = run(photos, tmp_path / "out", "--codec", str(tmp_path / "mine.toml"))
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert "mine.toml: 'suffix' is missing" in done.stderr
+
+
+def test_a_report_of_nothing_says_what_to_do(tmp_path: Path) -> None:
+    done = CliRunner(env=ENVIRONMENT).invoke(main, ["report", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "results.json: No such file or directory; run 'python -m eval rd' first" in done.stderr
+
+
 def test_a_folder_without_images_is_named(run: Run, tmp_path: Path) -> None:
     done = run(tmp_path, tmp_path / "out")
     assert done.exit_code == 1
