@@ -52,7 +52,8 @@ def encode(
 
     Args:
         pixels: (H, W, 3) uint8 sRGB, 1 to 65535 a side.
-        tier: 1 to 9, from the smallest file to the best picture; None takes the pack's default.
+        tier: 1 to 12, from the smallest file to the best picture, of those that the pack has; None
+            takes the pack's default.
         model: a pack's name or folder; None takes the embedded default.
         coding: "fixed", "table", or "auto" for the smaller of the two.
         n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn
@@ -67,7 +68,7 @@ def encode(
     Raises:
         ValueError: an argument is outside its range.
         ImageError: a side is longer than the format can say.
-        ModelError: the pack is missing or broken.
+        ModelError: the pack is missing, broken, or has no such tier.
         BackendError: torch or the device is missing, or memory ran out.
 
     Example:

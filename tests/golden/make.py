@@ -107,6 +107,7 @@ def bad_files() -> dict[str, bytes]:
         "VersionError-2": with_prefix({4: 0x21}),
         "VersionError-coding-2": with_prefix({5: 0x20}),
         "FormatError-tier-0": with_prefix({4: 0x10}),
+        "FormatError-tier-13": with_prefix({4: 0x1D}),
         "FormatError-tier-15": with_prefix({4: 0x1F}),
         "FormatError-width-0": with_prefix({8: 0, 9: 0}),
         "FormatError-spare-bits": MAGIC

@@ -73,6 +73,7 @@ def test_the_default_net_has_11_7_million_weights() -> None:
         ("light", {"latent_dims": 4}, "latent_dims"),
         ("light", {"latent_dim": 10**9}, "latent_dim"),
         ("light", {"latent_dim": True}, "latent_dim"),
+        ("light", {"n_tiers": 13}, "n_tiers"),
         ("light", {"latent_dim": "4"}, "latent_dim"),
         ("light", {"encoder_channels": [4, 4]}, "encoder_channels"),
         ("light", {"encoder_channels": 4}, "encoder_channels"),

@@ -100,6 +100,17 @@ def test_broken_packs_are_refused(
         load(changed_pack(change), device="cpu")
 
 
+def test_a_net_that_does_not_know_the_packs_tiers_is_refused(
+    tiny_pack: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_pack, tmp_path / "pack")
+    manifest = tmp_path / "pack" / "manifest.toml"
+    text = manifest.read_text(encoding="utf-8").replace("[net.config]", "[net.config]\nn_tiers = 8")
+    manifest.write_text(text, encoding="utf-8")
+    with pytest.raises(PackError, match="tier 9, and the net tells 8 apart"):
+        load(store.find(tmp_path / "pack"), device="cpu")
+
+
 @pytest.mark.parametrize("data", [b"", b"\xff" * 64, b"\x80" + b"\0" * 20])
 def test_weights_that_are_no_safetensors_file_are_refused(
     tiny_pack: Path, tmp_path: Path, data: bytes

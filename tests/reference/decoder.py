@@ -30,7 +30,7 @@ def read_header(prefix: bytes) -> dict[str, int]:
     width, height = number(prefix[4:6]), number(prefix[6:8])
     if version != 1:
         raise RefusedError("VersionError")
-    if not 1 <= tier <= 9:
+    if not 1 <= tier <= 12:
         raise RefusedError("FormatError")
     if coding > 1:
         raise RefusedError("VersionError")

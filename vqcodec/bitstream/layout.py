@@ -25,8 +25,8 @@ MAX_SIDE: Final = 65535
 MAX_PIXELS: Final = 2**28
 """Pixels that a decoder takes unless its user raises the limit (libavif's default, too)."""
 
-TIERS: Final[dict[int, int]] = {tier: 2 ** (tier + 2) for tier in range(1, 10)}
-"""Tier id -> codebook size."""
+TIERS: Final[dict[int, int]] = {tier: 2 ** (tier + 2) for tier in range(1, 13)}
+"""Tier id -> codebook size; a model pack holds some of them."""
 
 CODINGS: Final[dict[str, int]] = {"fixed": 0, "table": 1}
 """Coding mode -> id."""

@@ -33,7 +33,7 @@ class Header:
     """What every packet of a file says.
 
     Attributes:
-        tier: 1 to 9.
+        tier: 1 to 12.
         coding: "fixed" or "table".
         n_packets: packets of the file, one of the counts in `PACKET_LAYOUTS`.
         weights_id: first two bytes of the model pack's digest, big-endian.

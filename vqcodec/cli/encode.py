@@ -61,6 +61,8 @@ def encode(
     if output is not None and Path(jobs[0].target).suffix.lower() in IMAGE_SUFFIXES:
         raise click.UsageError(f"encode writes .vqc files, and '{output}' is named as an image.")
     pack = store.find(model)
+    if tier is not None:
+        pack.codebook_size(tier)  # the same for all inputs: told once
 
     def work(job: Job) -> None:
         begin = time.perf_counter()

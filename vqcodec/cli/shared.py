@@ -67,7 +67,8 @@ def tier_option(function: F) -> F:
         "--tier",
         metavar="TIER",
         callback=_check_tier,
-        help="1 (smallest file) to 9 (best picture). Default: the pack's own, usually 8.",
+        help=f"{min(TIERS)} (smallest file) to {max(TIERS)} (best picture), of those that the pack "
+        "has (see 'vqcodec models list'). Default: the pack's own, usually 8.",
     )(function)
 
 

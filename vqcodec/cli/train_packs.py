@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from vqcodec.bitstream.layout import TIERS
 from vqcodec.cli import shared
 from vqcodec.cli.console import Console
 from vqcodec.cli.train_options import data_option, path, recipe_option, weights_option
@@ -122,10 +123,8 @@ def export(
 @weights_option
 @click.option(
     "--tiers",
-    default="1,2,3,4,5,6,7,8,9",
-    show_default=True,
     metavar="T,T,...",
-    help="Tiers to measure.",
+    help="Tiers to measure, of those that MODEL has. Default: all.",
 )
 @click.option(
     "--most", type=click.IntRange(1), default=40, show_default=True, help="Photos to take."
@@ -152,7 +151,7 @@ def measure(
     model: str,
     data: Path,
     weights: Path,
-    tiers: str,
+    tiers: str | None,
     most: int,
     crop_px: int,
     metrics: str,
@@ -166,11 +165,12 @@ def measure(
     """
     from vqcodec.training.measure import METRICS, measure
 
-    names, wanted = [name for name in metrics.split(",") if name], tiers.split(",")
+    names = [name for name in metrics.split(",") if name]
+    wanted = list(map(str, TIERS)) if tiers is None else tiers.split(",")
     if not set(names) <= set(METRICS):
         raise click.BadParameter(f"metrics are {', '.join(METRICS)}.", param_hint="--metrics")
-    if not set(wanted) <= set("123456789"):
-        raise click.BadParameter("tiers are 1 to 9.", param_hint="--tiers")
+    if not set(wanted) <= set(map(str, TIERS)):
+        raise click.BadParameter(f"tiers are 1 to {max(TIERS)}.", param_hint="--tiers")
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
     nets, named = _nets(model, threads)

@@ -125,7 +125,7 @@ def tokenizer(console: Console, recipe: str, **options: Any) -> None:
 @_machine_options
 @shared.talk_options
 def tiers(console: Console, recipe: str, **options: Any) -> None:
-    """Make nine codebooks and tune them together with the network.
+    """Make the codebooks and tune them together with the network.
 
     Starts from the tokenizer in OUT, or from MODEL: this is how a model is
     tuned to photos of one's own.

@@ -47,7 +47,7 @@ class Autoencoder(nn.Module):
 
         Args:
             image: (B, 3, H, W) float32 in [-1, 1]; H and W are multiples of `stride`.
-            tier: 1 to 9, or (B,) int64, one tier per image (training mixes them).
+            tier: from 1 on, or (B,) int64, one tier per image (training mixes them).
 
         Returns:
             (B, D, H / stride, W / stride) float32.

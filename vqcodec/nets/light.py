@@ -1,4 +1,4 @@
-"""The light VQGAN: stride 16, heavy layers at strides 8 and 16, one net for all nine tiers.
+"""The light VQGAN: stride 16, heavy layers at strides 8 and 16, one net for all tiers.
 
 Image (B, 3, H, W) to latent (B, D, H / 16, W / 16) and back. Latents and codewords have norm
 sqrt(D): with a free scale the commitment loss runs away within 150 steps, on the sphere it cannot
@@ -14,6 +14,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqcodec.bitstream.layout import TIERS
 from vqcodec.nets.autoencoder import Autoencoder, Limit
 from vqcodec.nets.blocks import Neck, Plain, Stage, conv
 
@@ -109,7 +110,7 @@ class LightVqgan(Autoencoder):
         "encoder_blocks": Limit(0, 64, range(3, 4)),
         "decoder_channels": Limit(1, 2048, range(4, 5)),
         "decoder_blocks": Limit(0, 64, range(4, 5)),
-        "n_tiers": Limit(1, 64),
+        "n_tiers": Limit(1, max(TIERS)),
     }
 
     def __init__(

@@ -61,7 +61,7 @@ class Nets:
 
         Args:
             pixels: (H, W, 3) uint8 sRGB; H and W are multiples of the stride.
-            tier: 1 to 9.
+            tier: one that the pack has.
             progress: called with (done, total) after each tile.
 
         Returns:
@@ -92,7 +92,7 @@ class Nets:
 
         Args:
             indices: (h, w) integers in [0, K_T).
-            tier: 1 to 9.
+            tier: one that the pack has.
             progress: called with (done, total) after each tile.
 
         Returns:
@@ -178,6 +178,9 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Net
         raise PackError(
             f"{pack.path}: the manifest says stride {manifest.stride}, the net has {net.stride}."
         )
+    highest = manifest.tiers[-1].tier
+    if net.n_tiers and highest > net.n_tiers:
+        raise PackError(f"{pack.path}: tier {highest}, and the net tells {net.n_tiers} apart.")
     kernels = {key[4:]: value for key, value in stored.items() if key.startswith("net.")}
     _fill(net, from_stored(kernels))
     codebooks = {

@@ -89,6 +89,15 @@ class Pack:
             )
         return True
 
+    def codebook_size(self, tier: int) -> int:
+        """Look up how many words a tier has; ModelMismatchError when the pack has no such tier."""
+        sizes = {entry.tier: entry.codebook_size for entry in self.manifest.tiers}
+        if tier not in sizes:
+            raise ModelMismatchError(
+                f"model pack '{self.name}' has no tier {tier}; it has {', '.join(map(str, sizes))}"
+            )
+        return sizes[tier]
+
     def frequencies(self, tier: int) -> NDArray[np.uint16]:
         """Read a tier's frequency table.
 
@@ -99,13 +108,9 @@ class Pack:
             ModelMismatchError: the pack has no such tier.
             PackError: the weights are not those of the manifest, or hold no such table.
         """
-        sizes = {entry.tier: entry.codebook_size for entry in self.manifest.tiers}
-        if tier not in sizes:
-            raise ModelMismatchError(
-                f"model pack '{self.name}' has no tier {tier}; it has {', '.join(map(str, sizes))}"
-            )
+        size = self.codebook_size(tier)
         self.check()
-        return tables.read_frequencies(self.weights_path, tier, sizes[tier])
+        return tables.read_frequencies(self.weights_path, tier, size)
 
 
 def search_folders() -> list[Path]:

@@ -59,6 +59,19 @@ class Start:
             raise PackError(f"start weights do not fit the network: {error}") from error
         return net
 
+    def outline(self) -> Autoencoder:
+        """Return the network without memory for its weights: to ask for shapes and tiers."""
+        with torch.device("meta"):
+            return build(self.kind, self.config)
+
+    def add_tiers(self) -> None:
+        """Give FiLM tables the rows that the config asks for by repeating their last one."""
+        for key, wanted in self.outline().state_dict().items():
+            table = self.state.get(key)
+            if ".film." in key and table is not None and table.dim() == 2 and len(table):
+                n_more = max(0, len(wanted) - len(table))
+                self.state[key] = torch.cat([table, table[-1:].expand(n_more, -1)])
+
     def tokenizer(self) -> Tokenizer:
         """Return network and codebooks; PackError when the weights do not fit."""
         return Tokenizer(self.net(), self.base, self.codebooks)
@@ -145,9 +158,9 @@ def load_start(path: Path) -> Start:
         raise InputError(f"{path}: no network is named in its metadata.", path=path)
     stored = {key[4:]: value for key, value in tensors.items() if key.startswith("net.")}
     codebooks = {
-        int(key.split(".")[1]): value.float()
+        int(found[1]): value.float()
         for key, value in tensors.items()
-        if re.fullmatch(r"tier\.\d\.codewords", key)
+        if (found := re.fullmatch(r"tier\.(\d{1,2})\.codewords", key))
     }
     config = json.loads(metadata.get("config", "{}"))
     base = tensors.get("base.codewords")

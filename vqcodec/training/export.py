@@ -31,7 +31,7 @@ from vqcodec.training.card import card
 from vqcodec.training.checkpoint import Start
 from vqcodec.training.photos import read_photos
 from vqcodec.training.recipe import Recipe
-from vqcodec.training.tiers import TIERS
+from vqcodec.training.tokenizer import tiers_of
 
 WEIGHTS_NAME, CARD_NAME = "weights.safetensors", "CARD.md"
 
@@ -52,7 +52,7 @@ def export(
     """Write a pack folder.
 
     Args:
-        start: averaged weights with a base codebook and nine tiers.
+        start: averaged weights with a base codebook and one for each tier of the network.
         recipe: name, summary, licence and default tier for the manifest.
         data: training photos to count frequencies on, as whole photos.
         out: folder of the pack.
@@ -67,7 +67,7 @@ def export(
         The manifest's path.
 
     Raises:
-        InputError: codebooks or photos are missing.
+        InputError: codebooks or photos are missing, or the default tier is none of them.
         OutputError: the folder cannot be written.
         OutputExistsError: there is a pack in it already.
     """
@@ -76,8 +76,19 @@ def export(
             f"{out}: a model pack is there already. Name another, or replace it with --force.",
             path=out,
         )
-    if set(start.codebooks) != set(TIERS):
-        raise InputError("these weights have no nine tiers: run 'vqcodec train tiers' first.")
+    wanted = tiers_of(start.outline())
+    missing = [str(tier) for tier in wanted if tier not in start.codebooks]
+    if missing:
+        raise InputError(
+            f"these weights have no codebook for tier {', '.join(missing)}: run 'vqcodec train "
+            "tiers' first."
+        )
+    if recipe.default_tier not in wanted:
+        raise InputError(
+            f"the recipe's default_tier is {recipe.default_tier}, and the weights' tiers end at "
+            f"{wanted[-1]}: export with another --recipe.",
+            field="default_tier",
+        )
     if start.base is None:
         raise InputError(
             "these weights have no base codebook: run 'vqcodec train tokenizer' first."

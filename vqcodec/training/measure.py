@@ -34,7 +34,7 @@ class Row:
 
     Attributes:
         name: of the codebook, "tier 4" or "base".
-        tier: 1 to 9; of "base", the condition under which the network ran.
+        tier: its id; of "base", the condition under which the network ran.
         codebook_size: K_T.
         n_photos: photos measured.
         distances: by metric: "squeeze" and "alex" are LPIPS, "vgg19" and "mobilenet" distances of

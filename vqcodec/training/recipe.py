@@ -34,7 +34,7 @@ class Stage:
     Attributes:
         minutes: time budget, unless an option gives another.
         crop_px: side of the training crops, a multiple of the stride.
-        batch: crops per step; 9 lets each step see each tier once.
+        batch: crops per step; as many as there are tiers let each step see each tier once.
         learning_rate: AdamW's, before the decay.
         tier_rate: learning rate of what each tier has for itself (FiLM tables, codebooks), as a
             multiple of the nets'.
@@ -98,7 +98,8 @@ class Codebooks:
     Attributes:
         base_size: K of the base codebook.
         base_tier: the tier condition under which the base codebook is trained.
-        latents: living latents to collect per tier for fitting and for usage counts.
+        latents: living latents to collect per tier for fitting and for usage counts; to codebooks
+            above 2048 words 16 per word are fitted at least.
         n_init: restarts of k-means per tier.
         tiers_from: what is clustered to a tier's codebook: "words" of the base (the paper's way),
             "used words" (weighted by how often they are used under the tier's condition), or

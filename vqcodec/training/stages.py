@@ -3,7 +3,7 @@
 RUN/recipe.toml      what the run was begun with
 RUN/base/            the network and the base codebook
 RUN/adversarial/     the same, against a critic
-RUN/tiers/           nine codebooks by k-means, tuned together with the network
+RUN/tiers/           the tiers' codebooks by k-means, tuned together with the network
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import InputError, OutputError, OutputExistsError
 from vqcodec.nets.autoencoder import build
 from vqcodec.training import checkpoint
@@ -25,8 +26,8 @@ from vqcodec.training.perceptual import perceptual
 from vqcodec.training.photos import Photos
 from vqcodec.training.recipe import STAGES, Recipe, Stage
 from vqcodec.training.refusal import load_refused
-from vqcodec.training.tiers import TIERS, collect, fit_base, make_tiers
-from vqcodec.training.tokenizer import Tokenizer
+from vqcodec.training.tiers import collect, fit_base, make_tiers
+from vqcodec.training.tokenizer import Tokenizer, tiers_of
 from vqcodec.training.watch import Watch, fixed_crops
 
 RECIPE_NAME = "recipe.toml"
@@ -114,8 +115,8 @@ def _base(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     """Stage 1: the network and the base codebook.
 
     From nothing, the first share of the time goes without quantisation (`plain_until`), so that
-    latents come alive; then the base codebook is set to k-means centres of latents under all nine
-    tier conditions. From start weights this happens at once.
+    latents come alive; then the base codebook is set to k-means centres of latents under all
+    tiers' conditions. From start weights this happens at once.
     """
     how, stage = recipe.codebooks, machine.seeded(recipe.stages["base"])
     if machine.start is None:
@@ -125,6 +126,7 @@ def _base(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
         start = _start(recipe, checkpoint.find_start(machine.start))
         model, stage = Tokenizer(start.net()), replace(stage, plain_until=0.0)
     model.trains_base = True
+    _check_base_tier(recipe, model)
     photos = _photos(stage, machine)
 
     def fit(living: Tokenizer) -> None:
@@ -132,7 +134,7 @@ def _base(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
             living.set_codebook(how.base_tier, torch.ones(how.base_size, living.net.latent_dim))
             return
         machine.say("fitting the base codebook to living latents")
-        latents = [collect(living, photos, tier, how.latents) for tier in TIERS]
+        latents = [collect(living, photos, tier, how.latents) for tier in tiers_of(living.net)]
         words = fit_base(np.concatenate(latents), how, on_sphere=living.net.on_sphere)
         living.set_codebook(how.base_tier, words)
 
@@ -148,27 +150,29 @@ def _adversarial(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     model, tier = Tokenizer(start.net()), recipe.codebooks.base_tier
     model.set_codebook(tier, start.base)
     model.trains_base = True
+    _check_base_tier(recipe, model)
     stage = machine.seeded(recipe.stages["adversarial"])
     return _trainer(model, stage, [tier], _photos(stage, machine), machine, folder, before)
 
 
 def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
-    """Stage 3: nine codebooks, tuned together with the network.
+    """Stage 3: a codebook for each tier of the network, tuned together with it.
 
-    Codebooks that the start weights have are kept; otherwise they are made by k-means.
+    Codebooks that the start weights have are kept; the others are made by k-means.
     """
     before = _before(machine, folder)
     model = _start(recipe, before).tokenizer().to(machine.world.device)
     stage = machine.seeded(recipe.stages["tiers"])
     photos = _photos(stage, machine)
     is_begun = machine.is_resumed and (folder / checkpoint.LAST_NAME).exists()
-    if set(model.tiers) != set(TIERS):
+    missing = [tier for tier in tiers_of(model.net) if tier not in model.tiers]
+    if missing:
         if model.base is None:
             raise InputError(f"{before}: holds no base codebook to make tiers of.")
         if not is_begun and machine.world.is_first:
-            made = make_tiers(model, photos, recipe.codebooks, machine.say)
+            made = make_tiers(model, photos, missing, recipe.codebooks, machine.say)
         else:  # the checkpoint's or process 0's codewords come afterwards
-            made = {tier: torch.ones(1 << (tier + 2), model.net.latent_dim) for tier in TIERS}
+            made = {tier: torch.ones(TIERS[tier], model.net.latent_dim) for tier in missing}
         for tier, words in made.items():
             model.set_codebook(tier, words)
     for book in model.to(machine.world.device).books.values():
@@ -176,7 +180,7 @@ def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     if machine.world.is_first and not is_begun:
         # What several runs of other seeds have to start from, to be averaged afterwards.
         checkpoint.save_ema(model, folder / checkpoint.START_NAME, step=0)
-    return _trainer(model, stage, list(TIERS), photos, machine, folder, before)
+    return _trainer(model, stage, tiers_of(model.net), photos, machine, folder, before)
 
 
 _TRAINERS: dict[str, Callable[[Recipe, Machine, Path], Trainer]] = {
@@ -184,6 +188,16 @@ _TRAINERS: dict[str, Callable[[Recipe, Machine, Path], Trainer]] = {
     "adversarial": _adversarial,
     "tiers": _tiers,
 }
+
+
+def _check_base_tier(recipe: Recipe, model: Tokenizer) -> None:
+    tiers, base_tier = tiers_of(model.net), recipe.codebooks.base_tier
+    if base_tier not in tiers:
+        raise InputError(
+            f"recipe '{recipe.name}': base_tier is {base_tier}, and the network's tiers end at "
+            f"{tiers[-1]} (n_tiers).",
+            field="base_tier",
+        )
 
 
 def _before(machine: Machine, folder: Path) -> Path:
@@ -205,6 +219,7 @@ def _start(recipe: Recipe, path: Path) -> checkpoint.Start:
     if recipe.net_kind and start.kind != recipe.net_kind:
         raise InputError(f"{path}: holds a '{start.kind}' net, not '{recipe.net_kind}'.")
     start.config = dict(recipe.net_config) or start.config
+    start.add_tiers()
     return start
 
 

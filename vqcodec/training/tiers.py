@@ -1,36 +1,33 @@
-"""Codebooks: the base from living latents, and nine tiers from the base by k-means.
+"""Codebooks: the base from living latents, and the tiers from the base by k-means.
 
 Source: Mao et al. 2023, arXiv 2307.08265, section 3: smaller codebooks by k-means of the large one.
 Words may be weighted by how often they are used under a tier's condition, so that unused ones take
-no centre, or latents be clustered in their place. scikit-learn does the clustering, in float64 and
-with a fixed seed.
+no centre, or latents be clustered in their place, as they are for tiers that have no fewer words
+than the base. scikit-learn does the clustering, in float64 and with a fixed seed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import BackendError
 from vqcodec.nets.quantizer import nearest, to_sphere
 from vqcodec.training.photos import Photos
 from vqcodec.training.recipe import Codebooks
 from vqcodec.training.tokenizer import Tokenizer
 
-TIERS = range(1, 10)
 UNUSED_WEIGHT = 0.01  # of the mean usage, so that k-means never runs out of points
+# Above this many words k-means goes by mini-batches: its time grows with words times points.
+LARGE, LATENTS_PER_WORD = 2048, 16
 BATCH, COLLECT_SEED = 18, 1
 
 Say = Callable[[str], None]
-
-
-def codebook_size(tier: int) -> int:
-    """Codewords of a tier: 8 for tier 1 to 2048 for tier 9."""
-    return 1 << (tier + 2)
 
 
 def collect(model: Tokenizer, photos: Photos, tier: int, n_latents: int) -> NDArray[np.float32]:
@@ -77,8 +74,8 @@ def fit_tier(
 
     Args:
         points: (N, D) codewords of the base, or latents.
-        tier: 1 to 9.
-        how: restarts and seed.
+        tier: its id.
+        how: restarts (up to 2048 words) and seed.
         counts: (N,) usage of each word, or None for equal weights.
         on_sphere: scale centres to norm sqrt(D).
 
@@ -88,26 +85,34 @@ def fit_tier(
     weight = None
     if counts is not None:
         weight = counts / max(1, counts.sum()) * len(counts) + UNUSED_WEIGHT
-    cluster = _sklearn().KMeans(codebook_size(tier), n_init=how.n_init, random_state=how.seed)
+    size, sklearn = TIERS[tier], _sklearn()
+    if size > LARGE:
+        cluster = sklearn.MiniBatchKMeans(
+            size, n_init=1, batch_size=16384, max_iter=8, init="random", random_state=how.seed
+        )
+    else:
+        cluster = sklearn.KMeans(size, n_init=how.n_init, random_state=how.seed)
     points = np.asarray(points, np.float64)
     return _finish(cluster.fit(points, sample_weight=weight).cluster_centers_, points, on_sphere)
 
 
-def make_tiers(model: Tokenizer, photos: Photos, how: Codebooks, say: Say) -> dict[int, Tensor]:
-    """Make all nine codebooks of a model that has a base codebook, by `how.tiers_from`."""
+def make_tiers(
+    model: Tokenizer, photos: Photos, tiers: Sequence[int], how: Codebooks, say: Say
+) -> dict[int, Tensor]:
+    """Make codebooks of a model that has a base codebook, by `how.tiers_from`."""
     if model.base is None:
         raise ValueError("the model has no base codebook")
     out = {}
     base = model.base.cpu()
-    for tier in TIERS:
-        points, counts = base.numpy(), None
-        if how.tiers_from != "words":
-            latents = collect(model, photos, tier, how.latents)
-            if how.tiers_from == "latents":
-                points = latents
-            else:
-                counts = usage(latents, base)
-                say(f"tier {tier}: {(counts > 0).mean():.0%} of the base words are used")
+    for tier in tiers:
+        points, counts, size = base.numpy(), None, TIERS[tier]
+        if how.tiers_from == "latents" or size >= len(base):
+            n_latents = max(how.latents, LATENTS_PER_WORD * size if size > LARGE else 0)
+            points = collect(model, photos, tier, n_latents)
+            say(f"tier {tier}: {size:,} words from {n_latents:,} latents")
+        elif how.tiers_from == "used words":
+            counts = usage(collect(model, photos, tier, how.latents), base)
+            say(f"tier {tier}: {(counts > 0).mean():.0%} of the base words are used")
         out[tier] = fit_tier(points, tier, how, counts, on_sphere=model.net.on_sphere)
     return out
 

@@ -1,7 +1,7 @@
 """The model in training: a network, one SimVQ codebook per tier, the straight-through quantiser.
 
-While the base codebook is trained there is one codebook, that of the base tier; afterwards nine,
-and the base is carried along as a plain table.
+While the base codebook is trained there is one codebook, that of the base tier; afterwards one
+per tier, and the base is carried along as a plain table.
 """
 
 from __future__ import annotations
@@ -11,11 +11,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from vqcodec.bitstream.layout import TIERS
 from vqcodec.nets.autoencoder import Autoencoder
 from vqcodec.nets.load import Nets
 from vqcodec.nets.quantizer import SimVQ, nearest
 
 ENCODER_SHARE = 0.25  # of the commitment loss pulls latents to codewords; the rest pulls codewords
+UNTOLD_TIERS = 9  # of a network that ignores the tier (taming's)
+
+
+def tiers_of(net: Autoencoder) -> list[int]:
+    """List the tiers that a network is trained for: from 1 to as many as it tells apart."""
+    return list(TIERS)[: net.n_tiers or UNTOLD_TIERS]
 
 
 class Tokenizer(nn.Module):

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SAY_EVERY_S = 20.0
 LOG_NAME, TENSORBOARD_NAME, PICTURES_NAME = "log.jsonl", "tensorboard", "pictures"
-QUIET = "used"  # figures whose name begins so are logged and not printed: there are nine of them
+QUIET = "used"  # figures whose name begins so are logged and not printed: one per tier
 CAPTION_PX, GAP_PX = 16, 4  # of a grid: height of the caption row, white between the crops
 
 

@@ -91,8 +91,8 @@ def test_failures_are_the_commands_own_line(
     missing = picture.with_name("-missing.png")
     with pytest.raises(CodecError, match=r"^vqcodec: error: .*/-missing\.png: no such file"):
         codec.encode(missing, 5, coded)
-    with pytest.raises(CodecError, match=r"^vqcodec: error: .*'10' is no tier"):
-        codec.encode(picture, 10, coded)
+    with pytest.raises(CodecError, match=r"^vqcodec: error: .*'13' is no tier"):
+        codec.encode(picture, 13, coded)
     coded.write_bytes(b"no file of ours")
     with pytest.raises(CodecError, match=r"^vqcodec: error: .*photo\.vqc: "):
         codec.decode(coded, 16, 16)

@@ -52,7 +52,7 @@ def test_a_prefix_in_the_payload_of_a_one_packet_file_is_harmless() -> None:
     ("change", "error", "match"),
     [
         ({"tier": 0}, ValueError, "tier 0"),
-        ({"tier": 10}, ValueError, "tier 10"),
+        ({"tier": 13}, ValueError, "tier 13"),
         ({"coding": "zip"}, ValueError, "coding 'zip'"),
         ({"n_packets": 5}, ValueError, "5 packets"),
         ({"weights_id": 65536}, ValueError, "16 bits"),
@@ -86,7 +86,7 @@ def test_damage_is_described_by_parse_and_refused_by_payloads() -> None:
         (MAGIC, TruncatedError, "header"),
         (MAGIC + HEADER.write() + b"\0\0", TruncatedError, "packet's head"),
         (MAGIC + b"\x93" + HEADER.write()[1:], VersionError, "version 9"),
-        (MAGIC + b"\x1a" + HEADER.write()[1:], FormatError, "tier 10"),
+        (MAGIC + b"\x1d" + HEADER.write()[1:], FormatError, "tier 13"),
         (MAGIC + b"\x13\x31" + HEADER.write()[2:], VersionError, "coding mode 3"),
         (MAGIC + HEADER.write()[:6] + b"\0\0" + bytes(4), FormatError, "size 33x0"),
         (MAGIC + write_packet(HEADER, 0, b"") * 3, FormatError, "another packet"),
@@ -130,4 +130,4 @@ def test_each_row_step_is_the_smallest_of_those_that_spread_a_packet_widest(coun
 
 
 def test_tiers_double_from_eight_words() -> None:
-    assert list(TIERS.items()) == [(t, 8 << (t - 1)) for t in range(1, 10)]
+    assert list(TIERS.items()) == [(t, 8 << (t - 1)) for t in range(1, 13)]
