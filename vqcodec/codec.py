@@ -1,11 +1,13 @@
 """The main path: pixels to a file and back. The only room that sees both halves of the house.
 
-encode: pad to the stride, networks to an index map, coding mode, packets, file. decode: the same
-backwards. torch is loaded with the networks, after everything that can fail without it.
+encode: pad to the stride, networks to an index map, coding mode, packets, file; for a target size
+this is done for the few tiers that may fit. decode: the same backwards. torch is loaded with the
+networks, after everything that can fail without it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -15,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.bitstream import container
-from vqcodec.bitstream.layout import CODINGS, MAX_PIXELS, MAX_SIDE
+from vqcodec.bitstream.layout import CODINGS, MAGIC, MAX_PIXELS, MAX_SIDE, PACKET_HEAD_BYTES
 from vqcodec.bitstream.packets import Header
+from vqcodec.entropy import fixedlength
 from vqcodec.errors import ImageError, LimitError
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map, encode_index_map
 from vqcodec.pixels import frame
+from vqcodec.ratecontrol import largest_within
 
 if TYPE_CHECKING:
     from vqcodec.nets.load import Nets
@@ -41,6 +45,7 @@ def encode(
     pixels: NDArray[np.uint8],
     *,
     tier: int | None = None,
+    target_bytes: int | None = None,
     model: str | Path | None = None,
     coding: str = "auto",
     n_packets: int = 1,
@@ -54,13 +59,15 @@ def encode(
         pixels: (H, W, 3) uint8 sRGB, 1 to 65535 a side.
         tier: 1 to 12, from the smallest file to the best picture, of those that the pack has; None
             takes the pack's default.
+        target_bytes: in place of `tier`, the whole file's size at most: the largest tier that fits.
         model: a pack's name or folder; None takes the embedded default.
         coding: "fixed", "table", or "auto" for the smaller of the two.
         n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn
             apart.
         device: "auto", "cpu" or "cuda[:N]".
         threads: for the networks; None leaves torch's choice.
-        progress: called with (tiles done, tiles in all).
+        progress: called with (tiles done, tiles in all), for a target from 0 again for each tier
+            that is tried.
 
     Returns:
         The `.vqc` file.
@@ -68,6 +75,7 @@ def encode(
     Raises:
         ValueError: an argument is outside its range.
         ImageError: a side is longer than the format can say.
+        TargetError: even the smallest tier's file is larger than `target_bytes`.
         ModelError: the pack is missing, broken, or has no such tier.
         BackendError: torch or the device is missing, or memory ran out.
 
@@ -77,36 +85,37 @@ def encode(
         >>> vqcodec.decode(data).shape
         (48, 64, 3)
     """
-    if (
-        not isinstance(pixels, np.ndarray)
-        or pixels.dtype != np.uint8
-        or pixels.ndim != 3
-        or pixels.shape[2] != 3
-    ):
-        raise ValueError("pixels must be an (H, W, 3) array of uint8")
-    height, width = pixels.shape[:2]
-    if not (height and width):
-        raise ValueError("an image has at least one pixel")
-    if max(height, width) > MAX_SIDE:
-        raise ImageError(
-            f"{width}x{height} pixels: the format's sides end at {MAX_SIDE}; scale the image down"
-        )
+    height, width = _checked_size(pixels)
     if coding not in ("auto", *CODINGS):
         raise ValueError(f"coding '{coding}' is not one of auto, {', '.join(CODINGS)}")
+    if target_bytes is not None and tier is not None:
+        raise ValueError("tier and target_bytes both choose the tier; give one of them")
+    if target_bytes is not None and not target_bytes >= 1:
+        raise ValueError(f"target_bytes is {target_bytes}; a file has at least one byte")
     pack = store.find(model)
-    tier = pack.manifest.default_tier if tier is None else tier
-    headers = [
-        Header(tier, mode, n_packets, pack.weights_id, width, height)
-        for mode in (CODINGS if coding == "auto" else (coding,))
-    ]
-    frequencies = pack.frequencies(tier)
-    nets = _nets(pack.path, pack.digest, device, threads)
-    indices = nets.to_indices(frame.pad(pixels, pack.manifest.stride), tier, progress)
-    files = (
-        container.write(header, encode_index_map(indices, header, frequencies))
-        for header in headers
-    )
-    return min(files, key=len)
+
+    def header(tier: int, mode: str) -> Header:
+        return Header(tier, mode, n_packets, pack.weights_id, width, height)
+
+    def make(tier: int) -> bytes:
+        headers = [header(tier, mode) for mode in (CODINGS if coding == "auto" else (coding,))]
+        frequencies = pack.frequencies(tier)
+        nets = _nets(pack.path, pack.digest, device, threads)
+        indices = nets.to_indices(frame.pad(pixels, pack.manifest.stride), tier, progress)
+        files = (
+            container.write(head, encode_index_map(indices, head, frequencies)) for head in headers
+        )
+        return min(files, key=len)
+
+    def at_most(tier: int) -> float:
+        return math.inf if coding == "table" else _fixed_bytes(header(tier, "fixed"))
+
+    if target_bytes is None:
+        return make(pack.manifest.default_tier if tier is None else tier)
+    tiers = [entry.tier for entry in pack.manifest.tiers]
+    if coding == "fixed":  # the bound is the size: nothing is left to be tried
+        tiers = [tier for tier in tiers if at_most(tier) <= target_bytes] or tiers[:1]
+    return largest_within(target_bytes, tiers, make, at_most)
 
 
 def decode(
@@ -151,3 +160,31 @@ def decode(
     indices = decode_index_map(payloads, header, pack.frequencies(header.tier))
     nets = _nets(pack.path, pack.digest, device, threads)
     return frame.crop(nets.to_pixels(indices, header.tier, progress), header.height, header.width)
+
+
+def _checked_size(pixels: NDArray[np.uint8]) -> tuple[int, int]:
+    """Height and width of what may be encoded."""
+    if (
+        not isinstance(pixels, np.ndarray)
+        or pixels.dtype != np.uint8
+        or pixels.ndim != 3
+        or pixels.shape[2] != 3
+    ):
+        raise ValueError("pixels must be an (H, W, 3) array of uint8")
+    height, width = pixels.shape[:2]
+    if not (height and width):
+        raise ValueError("an image has at least one pixel")
+    if max(height, width) > MAX_SIDE:
+        raise ImageError(
+            f"{width}x{height} pixels: the format's sides end at {MAX_SIDE}; scale the image down"
+        )
+    return height, width
+
+
+def _fixed_bytes(header: Header) -> int:
+    """Size of a whole file in fixed coding: it hangs on no network."""
+    payloads = (
+        fixedlength.payload_bytes(header.num_indices(index), header.codebook_size)
+        for index in range(header.n_packets)
+    )
+    return len(MAGIC) + sum(PACKET_HEAD_BYTES + size for size in payloads)

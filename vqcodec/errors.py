@@ -50,6 +50,10 @@ class ImageError(FileError):
     """The input is not an image that can be read, or is too large."""
 
 
+class TargetError(FileError):
+    """Even the smallest file of an image is larger than was asked for."""
+
+
 class FormatError(VqcError):
     """The bytes of a `.vqc` file are wrong."""
 

@@ -18,7 +18,7 @@ MAX_LINES = 300
 FLOORS: list[set[str]] = [
     {"errors"},
     {"bitstream", "entropy", "indices", "pixels"},
-    {"payload", "packs", "inspection"},
+    {"payload", "packs", "inspection", "ratecontrol"},
     {"verification", "nets"},
     {"codec"},
     {"__init__"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from pathlib import Path
 
@@ -18,11 +20,45 @@ from vqcodec.inspection import describe
 from vqcodec.packs import store
 from vqcodec.pixels.files import IMAGE_SUFFIXES, read_image
 
+MAX_TARGET_BYTES = 2**30
+MAX_TARGET_BPP = 24.0  # what pixels take without any coding
+
+
+def _check_bytes(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,12}", value) or not 1 <= int(value) <= MAX_TARGET_BYTES:
+        raise click.BadParameter(
+            f"'{value}' is no size; give bytes from 1 to {MAX_TARGET_BYTES:,}, for example 1500."
+        )
+    return int(value)
+
+
+def _check_bpp(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        bpp = float(value)
+    except ValueError:
+        bpp = math.nan
+    if not 0 < bpp <= MAX_TARGET_BPP:  # not a number fails, too
+        raise click.BadParameter(
+            f"'{value}' is no rate; give bits per pixel above 0 and up to {MAX_TARGET_BPP:.0f}, "
+            "for example 0.03."
+        )
+    return bpp
+
+
+def _bytes_at(bpp: float, height: int, width: int) -> int:
+    """Whole bytes that an image has at a rate; the bpp of a file's record gives that file back."""
+    return max(1, math.floor(bpp * height * width / 8 + 1e-6))
+
 
 @click.command(
     epilog=shared.examples(
         "vqcodec encode photo.png",
         "vqcodec encode photo.jpg -o small.vqc -t 3",
+        "vqcodec encode photo.jpg -o note.vqc --target-bytes 1500",
         "vqcodec encode *.png -o out/ --json > sizes.jsonl",
     )
 )
@@ -30,6 +66,18 @@ from vqcodec.pixels.files import IMAGE_SUFFIXES, read_image
 @shared.output_options
 @shared.model_option
 @shared.tier_option
+@click.option(
+    "--target-bytes",
+    metavar="N",
+    callback=_check_bytes,
+    help="Instead of --tier: the largest tier whose whole file has at most N bytes.",
+)
+@click.option(
+    "--target-bpp",
+    metavar="X",
+    callback=_check_bpp,
+    help="The same with the size in bits per pixel of each image, for example 0.03.",
+)
 @click.option(
     "--coding",
     type=click.Choice(["auto", *sorted(CODINGS, reverse=True)]),
@@ -46,6 +94,8 @@ def encode(
     is_forced: bool,
     model: str | None,
     tier: int | None,
+    target_bytes: int | None,
+    target_bpp: float | None,
     coding: str,
     max_pixels: int,
     device: str,
@@ -57,6 +107,10 @@ def encode(
     IN is any PNG, JPEG, WebP, AVIF, TIFF, BMP or GIF file, or - for stdin.
     Without -o, photo.png becomes photo.vqc beside it.
     """
+    wishes = {"--tier": tier, "--target-bytes": target_bytes, "--target-bpp": target_bpp}
+    given = [option for option, value in wishes.items() if value is not None]
+    if len(given) > 1:
+        raise click.UsageError(f"{given[0]} and {given[1]} both choose the tier; give one of them.")
     jobs = plan(inputs, output, ".vqc", is_json=console.is_json)
     if output is not None and Path(jobs[0].target).suffix.lower() in IMAGE_SUFFIXES:
         raise click.UsageError(f"encode writes .vqc files, and '{output}' is named as an image.")
@@ -73,10 +127,13 @@ def encode(
             pixels, notes = read_image(image, max_pixels=max_pixels)
         for note in notes:
             console.note(shown(job.source), note)
-        with console.progress(f"encoding {shown(job.source)}") as progress:
+        target = target_bytes if target_bpp is None else _bytes_at(target_bpp, *pixels.shape[:2])
+        by_tiers = "" if target is None else ", tier by tier"
+        with console.progress(f"encoding {shown(job.source)}{by_tiers}") as progress:
             data = codec.encode(
                 pixels,
                 tier=tier,
+                target_bytes=target,
                 model=pack.path,
                 coding=coding,
                 device=device,
