@@ -61,7 +61,8 @@ def encode(
             takes the pack's default.
         target_bytes: in place of `tier`, the whole file's size at most: the largest tier that fits.
         model: a pack's name or folder; None takes the embedded default.
-        coding: "fixed", "table", or "auto" for the smaller of the two.
+        coding: "fixed", "table", "context" where the pack has a context model, or "auto" for the
+            smallest of them; of several packets, "auto" has the smaller of "fixed" and "table".
         n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn
             apart.
         device: "auto", "cpu" or "cuda[:N]".
@@ -76,7 +77,7 @@ def encode(
         ValueError: an argument is outside its range.
         ImageError: a side is longer than the format can say.
         TargetError: even the smallest tier's file is larger than `target_bytes`.
-        ModelError: the pack is missing, broken, or has no such tier.
+        ModelError: the pack is missing, broken, or has no such tier or no context model for it.
         BackendError: torch or the device is missing, or memory ran out.
 
     Example:
@@ -98,17 +99,22 @@ def encode(
         return Header(tier, mode, n_packets, pack.weights_id, width, height)
 
     def make(tier: int) -> bytes:
-        headers = [header(tier, mode) for mode in (CODINGS if coding == "auto" else (coding,))]
-        frequencies = pack.frequencies(tier)
+        frequencies, context = pack.tables(tier, coding)
+        modes = [coding]
+        if coding == "auto":
+            context = pack.context(tier) if n_packets == 1 else None
+            modes = [mode for mode in CODINGS if mode != "context" or context is not None]
+        headers = [header(tier, mode) for mode in modes]
         nets = _nets(pack.path, pack.digest, device, threads)
         indices = nets.to_indices(frame.pad(pixels, pack.manifest.stride), tier, progress)
         files = (
-            container.write(head, encode_index_map(indices, head, frequencies)) for head in headers
+            container.write(head, encode_index_map(indices, head, frequencies, context))
+            for head in headers
         )
         return min(files, key=len)
 
     def at_most(tier: int) -> float:
-        return math.inf if coding == "table" else _fixed_bytes(header(tier, "fixed"))
+        return _fixed_bytes(header(tier, "fixed")) if coding in ("auto", "fixed") else math.inf
 
     if target_bytes is None:
         return make(pack.manifest.default_tier if tier is None else tier)
@@ -157,7 +163,7 @@ def decode(
             found=header.width * header.height,
         )
     pack = store.find_by_id(header.weights_id, model)
-    indices = decode_index_map(payloads, header, pack.frequencies(header.tier))
+    indices = decode_index_map(payloads, header, *pack.tables(header.tier, header.coding))
     nets = _nets(pack.path, pack.digest, device, threads)
     return frame.crop(nets.to_pixels(indices, header.tier, progress), header.height, header.width)
 

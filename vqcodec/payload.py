@@ -1,10 +1,12 @@
 """An index map to one payload per packet, and back: dealing, then coding.
 
-FORMAT.md sections 5 to 7.
+FORMAT.md sections 5 to 7A. Coding mode "context" walks over the map in waves; coding known indices,
+decoding, and choosing indices with an eye on what they cost are one walk.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -12,8 +14,10 @@ from numpy.typing import NDArray
 
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy import fixedlength, rangecoder
+from vqcodec.entropy.context import ContextModel
 from vqcodec.errors import FormatError
-from vqcodec.indices.scan import packet_positions
+from vqcodec.indices.scan import packet_map, packet_positions
+from vqcodec.indices.waves import Walk
 
 Frequencies = NDArray[np.uint16]
 
@@ -28,7 +32,10 @@ _DECODERS: dict[str, Callable[[bytes, int, Frequencies], NDArray[np.int32]]] = {
 
 
 def encode_index_map(
-    indices: NDArray[np.int32], header: Header, frequencies: Frequencies
+    indices: NDArray[np.int32],
+    header: Header,
+    frequencies: Frequencies,
+    context: ContextModel | None = None,
 ) -> list[bytes]:
     """Code an index map in the header's coding mode.
 
@@ -36,12 +43,13 @@ def encode_index_map(
         indices: (h, w) values in [0, K), of the header's map size.
         header: of the file to be written.
         frequencies: (K,) the tier's table.
+        context: the tier's context model, for coding mode "context".
 
     Returns:
         One payload per packet, by packet index.
 
     Raises:
-        ValueError: map, header and table do not belong together.
+        ValueError: map, header, table and model do not belong together.
     """
     if (
         indices.shape != (header.map_height, header.map_width)
@@ -49,12 +57,17 @@ def encode_index_map(
     ):
         raise ValueError(f"map {indices.shape} and table of {len(frequencies)} do not fit {header}")
     flat = indices.astype(np.int32, copy=False).ravel()
+    if header.coding == "context":
+        return _encode_in_context(flat, header, _fitting(context, header))
     encode = _ENCODERS[header.coding]
     return [encode(flat[positions], frequencies) for positions in _positions(header)]
 
 
 def decode_index_map(
-    payloads: Sequence[bytes], header: Header, frequencies: Frequencies
+    payloads: Sequence[bytes],
+    header: Header,
+    frequencies: Frequencies,
+    context: ContextModel | None = None,
 ) -> NDArray[np.int32]:
     """Decode all payloads of a file.
 
@@ -62,6 +75,7 @@ def decode_index_map(
         payloads: one per packet, by packet index.
         header: of the file.
         frequencies: (K,) the tier's table.
+        context: the tier's context model, for coding mode "context".
 
     Returns:
         (h, w) int32 values in [0, K).
@@ -71,16 +85,125 @@ def decode_index_map(
     """
     if len(frequencies) != header.codebook_size:
         raise ValueError(f"table of {len(frequencies)} does not fit {header}")
+    if header.coding == "context":
+        return _decode_in_context(payloads, header, _fitting(context, header))
     flat = np.empty(header.map_height * header.map_width, np.int32)
     decode = _DECODERS[header.coding]
     for index, (payload, positions) in enumerate(zip(payloads, _positions(header), strict=True)):
         try:
             flat[positions] = decode(payload, len(positions), frequencies)
         except FormatError as error:
-            raise type(error)(
-                f"packet {index}: {error.message}; get the file again", **error.details
-            ) from error
+            raise _in_packet(index, error) from error
     return flat.reshape(header.map_height, header.map_width)
+
+
+def choose_index_map(
+    header: Header,
+    context: ContextModel,
+    choose: Callable[[NDArray[np.int64], NDArray[np.float64]], NDArray[np.int32]],
+) -> NDArray[np.int32]:
+    """Choose an index map wave by wave, knowing what each index would cost.
+
+    Args:
+        header: of the file to be written: one packet, coding "context".
+        context: the tier's context model.
+        choose: called with (n,) flat positions and the (n, K) sizes of their cells, given all
+            choices before; returns (n,) indices in [0, K). Index i of a position costs
+            24 - log2(sizes[i]) bits. A wave of a large map may come in several calls.
+
+    Returns:
+        (h, w) int32 the choices, for `encode_index_map`.
+
+    Raises:
+        ValueError: header and model do not belong together.
+    """
+    if header.n_packets != 1 or header.coding != "context":
+        raise ValueError(f"choosing needs one packet and coding 'context', not {header}")
+    walk = _walk(header, _fitting(context, header))
+
+    def chosen(span: slice, rows: NDArray[np.float64]) -> NDArray[np.int32]:
+        return choose(walk.positions[span], rows[:, 1:-1] + 1)
+
+    return _run(walk, context, chosen)
+
+
+def _run(
+    walk: Walk,
+    context: ContextModel,
+    choose: Callable[[slice, NDArray[np.float64]], NDArray[np.int32]],
+    *,
+    is_known: bool = False,
+) -> NDArray[np.int32]:
+    """Walk over a map: predict a step, have its indices chosen, write them, go on."""
+    for span in walk.spans(context.rows_at_once, is_known=is_known):
+        walk.put(span, choose(span, context.rows(walk.neighbours(span))))
+    return walk.index_map()
+
+
+def _encode_in_context(
+    flat: NDArray[np.int32], header: Header, context: ContextModel
+) -> list[bytes]:
+    walk = _walk(header, context)
+    indices = flat[walk.positions]
+    if indices.min() < 0 or indices.max() >= context.size:
+        raise ValueError(f"symbols must lie in 0 to {context.size - 1}")
+    walk.put(slice(None), indices)  # a neighbour is never of a later wave: all may stand there
+    left, size = np.empty(len(indices)), np.empty(len(indices))
+
+    def given(span: slice, rows: NDArray[np.float64]) -> NDArray[np.int32]:
+        known = indices[span]
+        left[span], size[span] = rangecoder.cells(rows, known)
+        return known
+
+    _run(walk, context, given, is_known=True)
+    return [
+        rangecoder.encode_cells(left[mine], size[mine])
+        for mine in (walk.packets == index for index in range(header.n_packets))
+    ]
+
+
+def _decode_in_context(
+    payloads: Sequence[bytes], header: Header, context: ContextModel
+) -> NDArray[np.int32]:
+    walk = _walk(header, context)
+    decoders = []
+    for index, payload in enumerate(payloads):
+        try:
+            decoders.append(rangecoder.CellDecoder(payload, header.num_indices(index)))
+        except FormatError as error:
+            raise _in_packet(index, error) from error
+
+    def decoded(span: slice, rows: NDArray[np.float64]) -> NDArray[np.int32]:
+        packets = walk.packets[span]
+        borders = [0, *(np.flatnonzero(np.diff(packets)) + 1).tolist(), len(packets)]
+        parts = []
+        for begin, end in itertools.pairwise(borders):
+            index = int(packets[begin])
+            try:
+                parts.append(decoders[index].decode(rows[begin:end]))
+            except FormatError as error:
+                raise _in_packet(index, error) from error
+        return np.concatenate(parts)
+
+    return _run(walk, context, decoded)
+
+
+def _walk(header: Header, context: ContextModel) -> Walk:
+    packets = packet_map(
+        header.map_height, header.map_width, header.n_packets, header.row_step, header.block
+    )
+    return Walk(packets, context.offsets, context.size)
+
+
+def _fitting(context: ContextModel | None, header: Header) -> ContextModel:
+    if context is None or context.size != header.codebook_size:
+        found = "none" if context is None else f"one of {context.size} words"
+        raise ValueError(f"{header} needs a context model, not {found}")
+    return context
+
+
+def _in_packet(index: int, error: FormatError) -> FormatError:
+    return type(error)(f"packet {index}: {error.message}; get the file again", **error.details)
 
 
 def _positions(header: Header) -> list[NDArray[np.int64]]:

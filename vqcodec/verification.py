@@ -26,7 +26,7 @@ def verify(data: bytes, *, model: str | Path | None = None) -> list[str]:
 
     Raises:
         ModelError: the checksums are right but the pack, whose tables the payloads need, is not at
-            hand.
+            hand or lacks them.
     """
     try:
         parsed = container.parse(data)
@@ -43,7 +43,8 @@ def verify(data: bytes, *, model: str | Path | None = None) -> list[str]:
     try:
         payloads = parsed.payloads()
         pack = store.find_by_id(parsed.header.weights_id, model)
-        decode_index_map(payloads, parsed.header, pack.frequencies(parsed.header.tier))
+        header = parsed.header
+        decode_index_map(payloads, header, *pack.tables(header.tier, header.coding))
     except FormatError as error:
         return [error.message]
     return []

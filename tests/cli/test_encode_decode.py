@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vqcodec.bitstream import container
+from vqcodec.bitstream.packets import Header
 from vqcodec.cli.reference import JSON_FIELDS
 from vqcodec.inspection import describe
+from vqcodec.packs import store
 from vqcodec.pixels.files import read_image
 
 
@@ -51,22 +54,48 @@ def test_orientation_is_applied_before_coding(run: Callable, folder: Path) -> No
     assert json.loads(result.stdout)["width_px"] == 32
 
 
-@pytest.mark.parametrize("coding", ["auto", "table", "fixed"])
-def test_codings_decode_to_the_same_picture(run: Callable, folder: Path, coding: str) -> None:
-    assert run("encode", "photo.png", "-m", "tiny", "--coding", coding).exit_code == 0
+CODINGS = {"tiny": ("auto", "table", "fixed"), "tiny-context": ("auto", "context", "fixed")}
+
+
+@pytest.mark.parametrize(
+    ("model", "coding"), [(model, coding) for model in CODINGS for coding in CODINGS[model]]
+)
+def test_codings_decode_to_the_same_picture(
+    run: Callable, folder: Path, model: str, coding: str
+) -> None:
+    assert run("encode", "photo.png", "-m", model, "--coding", coding).exit_code == 0
+    if coding != "auto":
+        assert json.loads(run("info", "photo.vqc", "--json").stdout)["coding"] == coding
     assert run("verify", "photo.vqc").exit_code == 0
     assert run("decode", "photo.vqc", "-o", f"{coding}.png").exit_code == 0
-    run("encode", "photo.png", "-m", "tiny", "-o", "other.vqc")
+    run("encode", "photo.png", "-m", model, "-o", "other.vqc")
     run("decode", "other.vqc", "-o", "other.png")
     assert np.array_equal(pixels_of(folder / f"{coding}.png"), pixels_of(folder / "other.png"))
 
 
-def test_auto_takes_the_smaller_coding(run: Callable, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("model", "codings"), [("tiny", "table fixed"), ("tiny-context", "table fixed context")]
+)
+def test_auto_takes_the_smallest_coding(
+    run: Callable, folder: Path, model: str, codings: str
+) -> None:
     sizes = {}
-    for coding in ("auto", "table", "fixed"):
-        run("encode", "photo.png", "-m", "tiny", "--coding", coding, "-o", f"{coding}.vqc")
+    for coding in ("auto", *codings.split()):
+        run("encode", "photo.png", "-m", model, "--coding", coding, "-o", f"{coding}.vqc")
         sizes[coding] = (folder / f"{coding}.vqc").stat().st_size
-    assert sizes["auto"] == min(sizes["table"], sizes["fixed"])
+    assert sizes.pop("auto") == min(sizes.values())
+
+
+def test_a_context_file_is_not_read_with_a_pack_that_has_no_model(
+    run: Callable, folder: Path, tiny_pack: Path
+) -> None:
+    header = Header(3, "context", 1, store.load(tiny_pack).weights_id, 48, 32)
+    (folder / "context.vqc").write_bytes(container.write(header, [b"\x12"]))
+    for command in ("verify", "decode"):
+        result = run(command, "context.vqc")
+        assert result.exit_code == 5
+        assert "'tiny' has no context model for tier 3" in result.stderr
+        assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_folder_as_model_does(run: Callable, tiny_pack: Path) -> None:
@@ -150,7 +179,7 @@ def test_json_lines_hold_the_fields_that_the_reference_lists(run: Callable) -> N
     for name, command in commands.items():
         result = run(*command, "--json")
         assert result.exit_code == 0, result.stderr
-        (line,) = result.stdout.splitlines()
+        line = result.stdout.splitlines()[0]
         fields = json.loads(line)
         assert fields.pop("schema") == f"vqcodec.{name}/1"
         assert list(fields) == list(JSON_FIELDS[f"vqcodec.{name}/1"])

@@ -50,6 +50,7 @@ def redact(tiny_pack: Path) -> Callable[[str], str]:
     pack = store.load(tiny_pack)
 
     def cut(text: str) -> str:
+        text = text.replace(f"{tiny_pack}-context", "TINY_CONTEXT")
         text = text.replace(str(tiny_pack), "TINY").replace(pack.digest, "SHA256")
         text = re.sub(rf"\b{pack.weights_id:04x}\b", "TINY_ID", text)
         text = re.sub(r"checksum [0-9a-f]{6}, stored [0-9a-f]{6}", "checksum CRC, stored CRC", text)

@@ -1,7 +1,8 @@
 """Write the golden files of format version 1 that hang on no network: `python -m
 tests.golden.make`.
 
-Valid files: header, coding, layout and map of every kind, with the tables of `tests/packs/tiny`.
+Valid files: header, coding, layout and map of every kind, with the tables of `tests/packs/tiny`, in
+coding mode "context" with those of `tests/packs/tiny-context`.
 Bad files: what a decoder must refuse, named after the error. A golden of a released version is
 never rewritten: a change shows as a difference in git, and needs a new format version.
 """
@@ -22,6 +23,7 @@ from vqcodec.payload import encode_index_map
 
 HERE = Path(__file__).parent
 TINY = HERE.parent / "packs" / "tiny"
+TINY_CONTEXT = HERE.parent / "packs" / "tiny-context"
 MAGIC = bytes.fromhex("d6565143")
 
 
@@ -60,18 +62,31 @@ VALID: list[tuple[str, int, str, int, int, int, str]] = [
     ("packets-6-fixed", 7, "fixed", 6, 250, 130, "noise"),
     ("packets-20", 4, "table", 20, 768, 512, "picture"),
     ("packets-256-tiny-map", 3, "table", 256, 50, 90, "picture"),
+    ("context-one-pixel", 1, "context", 1, 1, 1, "noise"),
+    ("context-picture", 5, "context", 1, 333, 210, "picture"),
+    ("context-constant", 3, "context", 1, 768, 512, "constant"),
+    ("context-tall", 2, "context", 1, 1, 1500, "noise"),
+    ("context-wide", 4, "context", 1, 1500, 17, "picture"),
+    ("context-packets-4", 6, "context", 4, 301, 199, "picture"),
+    ("context-packets-20", 1, "context", 20, 768, 512, "picture"),
+    ("context-packets-256-tiny-map", 3, "context", 256, 50, 90, "noise"),
 ]
+
+
+def pack_folder(coding: str) -> Path:
+    """Folder of the pack with which the files of a coding mode are made."""
+    return TINY_CONTEXT if coding == "context" else TINY
 
 
 def valid_file(
     tier: int, coding: str, n_packets: int, width: int, height: int, kind: str
 ) -> tuple[bytes, str]:
     """A file and the digest of its map."""
-    pack = store.load(TINY)
+    pack = store.load(pack_folder(coding))
     header = Header(tier, coding, n_packets, pack.weights_id, width, height)
     indices = example(header, kind)
     return container.write(
-        header, encode_index_map(indices, header, pack.frequencies(tier))
+        header, encode_index_map(indices, header, *pack.tables(tier, coding))
     ), map_digest(indices)
 
 
@@ -81,6 +96,7 @@ def bad_files() -> dict[str, bytes]:
     header = Header(1, "fixed", 1, pack.weights_id, 64, 32)
     table = Header(1, "table", 1, pack.weights_id, 64, 32)
     two = Header(1, "fixed", 2, pack.weights_id, 64, 32)
+    context = Header(1, "context", 1, store.load(TINY_CONTEXT).weights_id, 64, 32)
     payload = bytes([0b00101001, 0b11001011, 0b10111000])
     good = MAGIC + write_packet(header, 0, payload)
 
@@ -105,7 +121,7 @@ def bad_files() -> dict[str, bytes]:
         "ChecksumError-payload-bit": good[:-1] + bytes([good[-1] ^ 1]),
         "ChecksumError-width": with_prefix({9: 65}),
         "VersionError-2": with_prefix({4: 0x21}),
-        "VersionError-coding-2": with_prefix({5: 0x20}),
+        "VersionError-coding-3": with_prefix({5: 0x30}),
         "FormatError-tier-0": with_prefix({4: 0x10}),
         "FormatError-tier-13": with_prefix({4: 0x1D}),
         "FormatError-tier-15": with_prefix({4: 0x1F}),
@@ -116,6 +132,11 @@ def bad_files() -> dict[str, bytes]:
         "FormatError-table-ends-in-zero": MAGIC + write_packet(table, 0, b"\x12\0"),
         "FormatError-table-too-long": MAGIC + write_packet(table, 0, b"\x12" * 26),
         "FormatError-table-out-of-range": MAGIC + write_packet(table, 0, b"\xff" * 12),
+        "FormatError-context-ends-in-zero": MAGIC + write_packet(context, 0, b"\x12\0"),
+        "FormatError-context-too-long": MAGIC + write_packet(context, 0, b"\x12" * 26),
+        "FormatError-context-unit-0": MAGIC + write_packet(context, 0, b""),
+        "FormatError-context-above-all-cells": MAGIC + write_packet(context, 0, b"\xff" * 4),
+        "FormatError-context-out-of-range": MAGIC + write_packet(context, 0, b"\xff" * 12),
         "FormatError-index": MAGIC + write_packet(header, 1, payload),
         "FormatError-packet-twice": MAGIC + halves[0] + halves[0],
         "FormatError-three-of-two": MAGIC + halves[0] + halves[1] + halves[1],
@@ -138,7 +159,7 @@ def main() -> None:
                 "width": width,
                 "height": height,
             },
-            **{"tables": "tests/packs/tiny", "index_map_sha256": digest},
+            **{"tables": f"tests/packs/{pack_folder(coding).name}", "index_map_sha256": digest},
             "file_sha256": hashlib.sha256(data).hexdigest(),
         }
         (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from tests.golden import make
 from tests.reference import decoder
@@ -22,30 +23,51 @@ GOOD = sorted(V1.glob("*.json"))
 BAD = sorted((V1 / "bad").glob("*.vqc"))
 
 
+class Tables:
+    """What a pack's files are read with, by both decoders."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pack = store.load(folder)
+        tiers = [entry.tier for entry in self.pack.manifest.tiers]
+        self.frequencies = {tier: self.pack.frequencies(tier).tolist() for tier in tiers}
+        tensors = load_file(folder / "weights.safetensors")
+        network = {
+            key.removeprefix("context."): value
+            for key, value in tensors.items()
+            if key.startswith("context.")
+        }
+        self.networks = {
+            tier: decoder.Network(network, tensors[f"tier.{tier}.codewords"], tier)
+            for tier in (tiers if network else ())
+        }
+
+    def read(self, data: bytes) -> np.ndarray:
+        parsed = container.parse(data)
+        payloads, header = parsed.payloads(), parsed.header
+        return decode_index_map(payloads, header, *self.pack.tables(header.tier, header.coding))
+
+    def read_by_document(self, data: bytes) -> list[list[int]]:
+        return decoder.decode(data, self.frequencies, self.networks)[1]
+
+
 @pytest.fixture(scope="module")
-def tables() -> dict[int, np.ndarray]:
-    pack = store.load(make.TINY)
-    return {entry.tier: pack.frequencies(entry.tier) for entry in pack.manifest.tiers}
-
-
-def read(data: bytes, tables: dict[int, np.ndarray]) -> np.ndarray:
-    parsed = container.parse(data)
-    return decode_index_map(parsed.payloads(), parsed.header, tables[parsed.header.tier])
+def tables() -> dict[str, Tables]:
+    return {folder.name: Tables(folder) for folder in (make.TINY, make.TINY_CONTEXT)}
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
 def test_valid_files_give_their_index_map(path, tables) -> None:
     facts, data = json.loads(path.read_text()), path.with_suffix(".vqc").read_bytes()
+    mine = tables[Path(facts["tables"]).name]
     assert hashlib.sha256(data).hexdigest() == facts["file_sha256"]
     parsed = container.parse(data)
     header = parsed.header
     for field in ("tier", "coding", "n_packets", "width", "height"):
         assert getattr(header, field) == facts[field]
-    indices = decode_index_map(parsed.payloads(), header, tables[header.tier])
+    indices = mine.read(data)
     assert make.map_digest(indices) == facts["index_map_sha256"]
-    assert verify(data, model=make.TINY) == []
-    _, rows = decoder.decode(data, {header.tier: tables[header.tier].tolist()})
-    assert rows == indices.tolist()
+    assert verify(data, model=mine.pack.path) == []
+    assert mine.read_by_document(data) == indices.tolist()
 
 
 @pytest.mark.parametrize("fields", make.VALID, ids=lambda fields: fields[0])
@@ -57,12 +79,13 @@ def test_the_encoder_still_writes_the_same_bytes(fields) -> None:
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_bad_files_are_refused_by_name(path, tables) -> None:
     data, name = path.read_bytes(), path.stem.split("-")[0]
+    mine = tables["tiny-context" if "-context-" in path.stem else "tiny"]
     with pytest.raises(getattr(errors, name)) as caught:
-        read(data, tables)
+        mine.read(data)
     assert type(caught.value).__name__ == name
-    assert verify(data, model=make.TINY) != []
+    assert verify(data, model=mine.pack.path) != []
     with pytest.raises(decoder.RefusedError, match=name):
-        decoder.decode(data, {tier: table.tolist() for tier, table in tables.items()})
+        mine.read_by_document(data)
 
 
 def test_there_are_golden_files() -> None:

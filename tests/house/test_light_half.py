@@ -31,6 +31,7 @@ print(json.dumps([light, code or 0, "torch" in sys.modules]), file=sys.stderr)
         ["decode", "--help"],
         ["info", "{golden}"],
         ["verify", "{golden}"],
+        ["verify", "{context}"],
         ["models", "list"],
     ],
     ids=" ".join,
@@ -38,8 +39,9 @@ print(json.dumps([light, code or 0, "torch" in sys.modules]), file=sys.stderr)
 def test_light_commands_load_no_torch(
     arguments: list[str], root: Path, tiny_pack: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    golden = root / "tests" / "golden" / "v1" / "tier1-picture.vqc"
-    command = [argument.format(golden=golden) for argument in arguments]
+    v1 = root / "tests" / "golden" / "v1"
+    files = {"golden": v1 / "tier1-picture.vqc", "context": v1 / "context-packets-4.vqc"}
+    command = [argument.format(**files) for argument in arguments]
     monkeypatch.setenv("VQCODEC_MODELS", str(tiny_pack.parent))
     done = subprocess.run(
         [sys.executable, "-c", PROBE, json.dumps(command)],
@@ -52,3 +54,25 @@ def test_light_commands_load_no_torch(
     assert imported == []
     assert code == 0, done.stderr
     assert not has_torch
+
+
+MAPS = """
+import sys
+from pathlib import Path
+import numpy as np
+from vqcodec.bitstream.packets import Header
+from vqcodec.packs import store
+from vqcodec.payload import decode_index_map, encode_index_map
+
+header = Header(3, "context", 4, 0, 200, 100)
+tables = store.load(Path(sys.argv[1])).tables(3, "context")
+indices = np.arange(13 * 7, dtype=np.int32).reshape(7, 13) % 32
+payloads = encode_index_map(indices, header, *tables)
+assert np.array_equal(decode_index_map(payloads, header, *tables), indices)
+assert "torch" not in sys.modules
+"""
+
+
+def test_the_context_model_runs_without_torch(root: Path, tiny_pack: Path) -> None:
+    folder = tiny_pack.with_name("tiny-context")
+    subprocess.run([sys.executable, "-c", MAPS, str(folder)], cwd=root, check=True)

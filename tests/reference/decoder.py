@@ -1,12 +1,16 @@
 """A second decoder, down to the index map, written from docs/FORMAT.md alone, in plain Python.
 
-It shares no line with the package; whatever both read alike is what the document says.
+It shares no line with the package; whatever both read alike is what the document says. numpy
+multiplies matrices of 64-bit integers here, nothing else.
 """
 
 from __future__ import annotations
 
 import bisect
 import zlib
+from fractions import Fraction
+
+import numpy as np
 
 LAYOUTS = [
     *[(1, 0), (2, 1), (3, 1), (4, 2), (6, 2), (8, 3), (10, 3), (12, 3)],
@@ -32,7 +36,7 @@ def read_header(prefix: bytes) -> dict[str, int]:
         raise RefusedError("VersionError")
     if not 1 <= tier <= 12:
         raise RefusedError("FormatError")
-    if coding > 1:
+    if coding > 2:
         raise RefusedError("VersionError")
     if width == 0 or height == 0:
         raise RefusedError("FormatError")
@@ -86,58 +90,135 @@ def read_fixed(payload: bytes, n: int, size: int) -> list[int]:
     return values
 
 
+class Coder:
+    """Section 7.2."""
+
+    def __init__(self, payload: bytes, n: int) -> None:
+        if payload.endswith(b"\0") or len(payload) > 3 * n + 1 or (n == 0 and payload):
+            raise RefusedError("FormatError")
+        self.payload, self.position, self.spread = payload, 0, 2**64 - 1
+        self.code = self.word() << 32
+        self.code |= self.word()
+
+    def word(self) -> int:
+        self.position += 4
+        return number(self.payload[self.position - 4 : self.position].ljust(4, b"\0"))
+
+    def next(self, left: list[int]) -> int:
+        """The index whose cell holds the quantile; -1 below all, len(left) - 1 above."""
+        scale = self.spread >> 24
+        quantile = self.code // scale
+        if quantile >= 2**24:
+            raise RefusedError("FormatError")
+        value = bisect.bisect_right(left, quantile) - 1
+        if not 0 <= value < len(left) - 1:
+            raise RefusedError("FormatError")
+        self.code -= scale * left[value]
+        self.spread = scale * (left[value + 1] - left[value])
+        if self.spread < 2**32:
+            self.code = (self.code << 32 | self.word()) & (2**64 - 1)
+            self.spread <<= 32
+        return value
+
+
 def read_table(payload: bytes, n: int, frequencies: list[int]) -> list[int]:
     """Section 7."""
     size = len(frequencies)
-    if payload.endswith(b"\0") or len(payload) > 3 * n + 1 or (n == 0 and payload):
-        raise RefusedError("FormatError")
     left, below = [], 0
     for i, frequency in enumerate(frequencies):
         left.append((below * (2**24 - size) >> 16) + i)
         below += frequency
     left.append(2**24)
-    position = 0
-
-    def word() -> int:
-        nonlocal position
-        position += 4
-        return number(payload[position - 4 : position].ljust(4, b"\0"))
-
-    code, values = word() << 32, []
-    code |= word()
-    spread = 2**64 - 1
-    for _ in range(n):
-        scale = spread >> 24
-        quantile = code // scale
-        if quantile >= 2**24:
-            raise RefusedError("FormatError")
-        value = bisect.bisect_right(left, quantile) - 1
-        code -= scale * left[value]
-        spread = scale * (left[value + 1] - left[value])
-        if spread < 2**32:
-            code = (code << 32 | word()) & (2**64 - 1)
-            spread <<= 32
-        values.append(value)
-    return values
+    coder = Coder(payload, n)
+    return [coder.next(left) for _ in range(n)]
 
 
-def decode(data: bytes, tables: dict[int, list[int]]) -> tuple[dict[str, int], list[list[int]]]:
-    """Header and index map of a file; `tables` holds the frequencies by tier."""
+def root_32_of_power_of_2(exponent: int) -> int:
+    """floor(2^(exponent / 32)) by bisection, exactly."""
+    low, high = 0, 2**18
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if middle**32 <= 2**exponent else (low, middle)
+    return low
+
+
+EXP = [(root_32_of_power_of_2(544 - e) + 1) // 2 if e <= 544 else 0 for e in range(576)]
+
+
+class Network:
+    """Section 7A.2 to 7A.4: tensors by key, without the part `context.`, for one tier."""
+
+    def __init__(self, tensors: dict[str, np.ndarray], codewords: np.ndarray, tier: int) -> None:
+        self.wide = {key: np.asarray(value).astype(np.int64) for key, value in tensors.items()}
+        self.tier = tier
+        steps = [[Fraction(float(value)) * 32 for value in row] for row in codewords]
+        words = [[min(max(round(value), -127), 127) for value in row] for row in steps]
+        self.size = len(words)
+        self.embedding = np.array(words + self.wide["special"].tolist(), np.int64)
+        self.keys = np.concatenate([np.array(words), self.wide[f"{tier}.learned"]], axis=1)
+        self.offsets = self.wide["offsets"].tolist()
+
+    def left(self, neighbours: list[int]) -> list[int]:
+        """Left ends of all cells, and the right end of the last."""
+        wide, shifts = self.wide, self.wide["shifts"].tolist()
+
+        def scaled(sums: np.ndarray, shift: int, low: int, high: int) -> np.ndarray:
+            return np.clip(sums + (1 << shift - 1) >> shift, low, high)
+
+        x = np.concatenate([self.embedding[neighbour] for neighbour in neighbours])
+        h = scaled(x @ wide["first.weight"] + wide[f"{self.tier}.bias"], shifts[0], 0, 255)
+        for number in range(len(shifts) - 2):
+            more = h @ wide[f"block.{number}.weight"] + wide[f"block.{number}.bias"]
+            h = np.minimum(255, h + scaled(more, shifts[1 + number], 0, 255))
+        u = scaled(h @ wide["neck.weight"] + wide["neck.bias"], shifts[-1], -127, 127)
+        z = (self.keys @ u + wide[f"{self.tier}.logit_bias"]).tolist()
+        f = [EXP[min(max(z) - value >> 4, 575)] for value in z]
+        ratio = (2**24 - self.size - 2 << 20) // sum(f)
+        left = [1]
+        for value in f:
+            left.append(left[-1] + 1 + (value * ratio >> 20))
+        return left
+
+
+def read_context(
+    payload: bytes, places: list[tuple[int, int]], shape: tuple[int, int], network: Network
+) -> list[int]:
+    """Section 7A, position by position."""
+    coder, mine = Coder(payload, len(places)), set(places)
+    known: dict[tuple[int, int], int] = {}
+    for r, c in sorted(places, key=lambda place: (place[1] + 2 * place[0], place[0])):
+        neighbours = []
+        for dy, dx in network.offsets:
+            place = (r + dy, c + dx)
+            if not (0 <= place[0] < shape[0] and 0 <= place[1] < shape[1]):
+                neighbours.append(network.size + 1)
+            else:
+                neighbours.append(known[place] if place in mine else network.size)
+        known[r, c] = coder.next(network.left(neighbours))
+    return [known[place] for place in places]
+
+
+def decode(
+    data: bytes, tables: dict[int, list[int]], networks: dict[int, Network] | None = None
+) -> tuple[dict[str, int], list[list[int]]]:
+    """Header and index map of a file; `tables` holds frequencies by tier, `networks` likewise."""
     header, payloads = split(data)
     columns, rows = (header["width"] + 15) >> 4, (header["height"] + 15) >> 4
-    table = tables[header["tier"]]
+    high, wide = (2, 4) if header["coding"] == 2 else (1, 1)
     index_map = [[-1] * columns for _ in range(rows)]
     for packet, payload in enumerate(payloads):
         places = [
             (r, c)
             for r in range(rows)
             for c in range(columns)
-            if (c + header["step"] * r) % header["n_packets"] == packet
+            if (c // wide + header["step"] * (r // high)) % header["n_packets"] == packet
         ]
         if header["coding"] == 0:
             values = read_fixed(payload, len(places), 2 ** (header["tier"] + 2))
+        elif header["coding"] == 1:
+            values = read_table(payload, len(places), tables[header["tier"]])
         else:
-            values = read_table(payload, len(places), table)
+            values = read_context(payload, places, (rows, columns), networks[header["tier"]])
         for (r, c), value in zip(places, values, strict=True):
             index_map[r][c] = value
     return header, index_map

@@ -28,8 +28,12 @@ MAX_PIXELS: Final = 2**28
 TIERS: Final[dict[int, int]] = {tier: 2 ** (tier + 2) for tier in range(1, 13)}
 """Tier id -> codebook size; a model pack holds some of them."""
 
-CODINGS: Final[dict[str, int]] = {"fixed": 0, "table": 1}
+CODINGS: Final[dict[str, int]] = {"fixed": 0, "table": 1, "context": 2}
 """Coding mode -> id."""
+
+CONTEXT_BLOCK: Final = (2, 4)
+"""Rows and columns of the index map that travel together in coding mode "context", so that a packet
+holds neighbours to predict from; the other modes deal single positions."""
 
 FREQUENCY_BITS: Final = 16
 """A static frequency table sums to 2**FREQUENCY_BITS."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from vqcodec.bitstream.layout import (
     CHECKSUM_BYTES,
     CODINGS,
+    CONTEXT_BLOCK,
     FORMAT_VERSION,
     MAX_SIDE,
     PACKET_HEAD_BYTES,
@@ -34,7 +35,7 @@ class Header:
 
     Attributes:
         tier: 1 to 12.
-        coding: "fixed" or "table".
+        coding: "fixed", "table" or "context".
         n_packets: packets of the file, one of the counts in `PACKET_LAYOUTS`.
         weights_id: first two bytes of the model pack's digest, big-endian.
         width: of the image in pixels, 1 to 65535.
@@ -85,16 +86,25 @@ class Header:
         """Step s of the dealing rule, see `PACKET_LAYOUTS`."""
         return PACKET_LAYOUTS[_LAYOUT_OF_COUNT[self.n_packets]][1]
 
+    @property
+    def block(self) -> tuple[int, int]:
+        """Rows and columns of the index map that travel together."""
+        return CONTEXT_BLOCK if self.coding == "context" else (1, 1)
+
     def num_indices(self, index: int) -> int:
         """Count the positions of the index map that travel in packet `index`."""
-        full_turns, rest = divmod(self.map_width, self.n_packets)
-        total = 0
-        # Rows repeat with period P, so the work is bounded by P and not by the image.
-        for row in range(min(self.n_packets, self.map_height)):
-            rows_alike = -(-(self.map_height - row) // self.n_packets)
-            first_column = (index - self.row_step * row) % self.n_packets
-            total += rows_alike * (full_turns + (first_column < rest))
-        return total
+
+        def alike(length: int, block: int, turn: int) -> int:
+            """Of the first `length` lines, those whose block has this number modulo P."""
+            periods, rest = divmod(length, block * self.n_packets)
+            return periods * block + min(max(rest - turn * block, 0), block)
+
+        rows, columns = self.block
+        return sum(
+            alike(self.map_height, rows, turn)
+            * alike(self.map_width, columns, (index - self.row_step * turn) % self.n_packets)
+            for turn in range(self.n_packets)
+        )
 
     def write(self) -> bytes:
         """Return the prefix, 8 bytes."""

@@ -80,10 +80,12 @@ def _bytes_at(bpp: float, height: int, width: int) -> int:
 )
 @click.option(
     "--coding",
-    type=click.Choice(["auto", *sorted(CODINGS, reverse=True)]),
+    type=click.Choice(["auto", *CODINGS]),
+    metavar="MODE",
     default="auto",
-    help="How indices become bits: range coder with the tier's frequency table, fixed length, or "
-    "the smaller of both (auto, the default).",
+    help="How indices become bits: fixed (all take the same), table (range coder with the tier's "
+    "frequencies), context (range coder with the pack's context model; not every pack has one), or "
+    "auto, the smallest of these. Default: auto.",
 )
 @shared.max_pixels_option
 @shared.machine_options
@@ -115,8 +117,11 @@ def encode(
     if output is not None and Path(jobs[0].target).suffix.lower() in IMAGE_SUFFIXES:
         raise click.UsageError(f"encode writes .vqc files, and '{output}' is named as an image.")
     pack = store.find(model)
+    # What is the same for all inputs is told once.
     if tier is not None:
-        pack.codebook_size(tier)  # the same for all inputs: told once
+        pack.codebook_size(tier)
+    if coding == "context" and target_bytes is target_bpp is None:
+        pack.tables(tier or pack.manifest.default_tier, coding)
 
     def work(job: Job) -> None:
         begin = time.perf_counter()

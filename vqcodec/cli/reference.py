@@ -61,7 +61,7 @@ _FILE: Final = {
     "weights_id": "of the pack, four hexadecimal digits",
     "tier": "1 to 12",
     "codebook_size": "codewords of the tier",
-    "coding": "`table` or `fixed`",
+    "coding": "`fixed`, `table` or `context`",
     "size_bytes": "of the `.vqc` file",
     "bpp": "8 * size_bytes / (width_px * height_px)",
 }
@@ -97,7 +97,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "codebook_size": "codewords of the tier",
         "weights_id": "four hexadecimal digits",
         "model": "name of the pack if its id is registered, else null",
-        "coding": "`table` or `fixed`",
+        "coding": "`fixed`, `table` or `context`",
         "n_packets": "packets that the file should have",
         "size_bytes": "of the file",
         "bpp": "8 * size_bytes / (width_px * height_px)",

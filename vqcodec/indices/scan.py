@@ -1,7 +1,8 @@
 """Which packet carries which position of an index map (FORMAT.md section 5).
 
 Position (row, column) travels in packet (column + step * row) mod P: a lattice, so that one lost
-packet leaves scattered holes whose neighbours were received.
+packet leaves scattered holes whose neighbours were received. Coding mode 2 deals blocks of
+positions in the same way.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def packet_map(height: int, width: int, n_packets: int, row_step: int) -> NDArray[np.int32]:
+def packet_map(
+    height: int, width: int, n_packets: int, row_step: int, block: tuple[int, int] = (1, 1)
+) -> NDArray[np.int32]:
     """Number the packet of every position.
 
     Args:
@@ -18,12 +21,13 @@ def packet_map(height: int, width: int, n_packets: int, row_step: int) -> NDArra
         width: columns of the index map.
         n_packets: P.
         row_step: s of the packet layout.
+        block: rows and columns that travel together.
 
     Returns:
         (height, width) values in [0, P).
     """
-    rows = np.arange(height, dtype=np.int32)[:, None]
-    columns = np.arange(width, dtype=np.int32)[None, :]
+    rows = np.arange(height, dtype=np.int32)[:, None] // np.int32(block[0])
+    columns = np.arange(width, dtype=np.int32)[None, :] // np.int32(block[1])
     return (columns + row_step * rows) % np.int32(n_packets)
 
 

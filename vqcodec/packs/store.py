@@ -19,8 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.bitstream.registry import describe_weights
+from vqcodec.entropy.context import ContextModel
 from vqcodec.errors import ModelMismatchError, ModelNotFoundError, PackError
 from vqcodec.packs import tables
+from vqcodec.packs.context import read_context
 from vqcodec.packs.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 DEFAULT_MODEL: Final = "photo-2"
@@ -111,6 +113,34 @@ class Pack:
         size = self.codebook_size(tier)
         self.check()
         return tables.read_frequencies(self.weights_path, tier, size)
+
+    def context(self, tier: int) -> ContextModel | None:
+        """Read a tier's context model; None when the pack has none for it.
+
+        Raises:
+            ModelMismatchError: the pack has no such tier.
+            PackError: the weights are not those of the manifest, or hold a model that is broken.
+        """
+        size = self.codebook_size(tier)
+        self.check()
+        return read_context(self.weights_path, tier, size)
+
+    def tables(self, tier: int, coding: str) -> tuple[NDArray[np.uint16], ContextModel | None]:
+        """Read what a coding mode needs: frequencies always, the context model for "context".
+
+        Raises:
+            ModelMismatchError: the pack has no such tier, or no context model for it.
+            PackError: as for `frequencies` and `context`.
+        """
+        frequencies = self.frequencies(tier)
+        model = self.context(tier) if coding == "context" else None
+        if coding == "context" and model is None:
+            raise ModelMismatchError(
+                f"model pack '{self.name}' has no context model for tier {tier}, which coding "
+                "'context' needs; give a pack that has one with --model, or encode with "
+                "--coding auto"
+            )
+        return frequencies, model
 
 
 def search_folders() -> list[Path]:
