@@ -146,8 +146,18 @@ def everything(console: Console, recipe: str, name: str | None, **options: Any) 
     """
     from vqcodec.packs import store
     from vqcodec.training.checkpoint import load_start
-    from vqcodec.training.export import export
+    from vqcodec.training.context_loop import train_context
+    from vqcodec.training.export import add_context, export
+    from vqcodec.training.recipe import find_recipe, load_recipe
+    from vqcodec.training.schedule import Budget
 
+    bits = load_recipe(find_recipe(recipe)).context
+    minutes = options["minutes"]
+    if bits is not None and minutes is not None:  # the context model has its share of the time
+        stages = load_recipe(find_recipe(recipe)).stages.values()
+        part = bits.minutes / (bits.minutes + sum(stage.minutes for stage in stages))
+        bits = replace(bits, minutes=minutes * part)
+        options["minutes"] = minutes * (1 - part)
     ema, made, machine = _run(console, recipe, ("base", "adversarial", "tiers"), options)
     if not machine.world.is_first:
         return
@@ -155,6 +165,13 @@ def everything(console: Console, recipe: str, name: str | None, **options: Any) 
     pack = machine.out / made.name
     forced = machine.is_resumed  # the pack is this run's own
     export(load_start(ema), made, machine.data, pack, is_forced=forced, say=machine.say)
+    if bits is not None:
+        found, folder = store.load(pack), machine.out / "context"
+        budget = Budget(60 * bits.minutes if machine.steps is None else None, machine.steps)
+        tensors = train_context(
+            found, bits, machine.data, folder, machine.say, budget=budget, is_resumed=forced
+        )
+        add_context(found, tensors, pack, is_forced=True)
     store.load(pack).check()
     machine.say(f"{pack}: intact. Use it with '--model {pack}'.")
 

@@ -11,14 +11,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
 from vqcodec.errors import BackendError, PackError
@@ -26,12 +23,12 @@ from vqcodec.nets import tiles
 from vqcodec.nets.autoencoder import MAX_PARAMETERS, Autoencoder, build, count_parameters
 from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.quantizer import nearest
+from vqcodec.nets.stored import codewords, fill, read_weights
 
 if TYPE_CHECKING:
     from vqcodec.packs.store import Pack
 
 Progress = Callable[[int, int], None]  # called after each tile with (done, total)
-MAX_CODEBOOK = 1 << 16
 
 
 class Nets:
@@ -72,18 +69,53 @@ class Nets:
             BackendError: out of memory.
         """
         words = self._codebook(tier)
+        h, w = self._map_size(pixels)
+        out = np.empty((h, w), np.int32)
+        with _machine(self.device), torch.inference_mode():
+            for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
+                inner = self._encode_tile(pixels, tile, tier)  # (D, th, tw)
+                found = nearest(inner.flatten(1).t(), words)
+                out[tile.core] = found.reshape(inner.shape[1:]).cpu().numpy()
+        return out
+
+    def to_latents(
+        self, pixels: NDArray[np.uint8], tier: int, progress: Progress | None = None
+    ) -> NDArray[np.float32]:
+        """Encode an image to latents, for an encoder that does not always take the nearest word.
+
+        Args:
+            pixels: as in `to_indices`.
+            tier: one that the pack has.
+            progress: called with (done, total) after each tile.
+
+        Returns:
+            (H / stride, W / stride, D) float32, to be compared with `codewords(tier)`.
+
+        Raises:
+            ValueError: shape, dtype or tier is wrong (caller's mistake).
+            BackendError: out of memory.
+        """
+        self._codebook(tier)
+        h, w = self._map_size(pixels)
+        out = np.empty((h, w, self.net.latent_dim), np.float32)
+        with _machine(self.device), torch.inference_mode():
+            for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
+                out[tile.core] = self._encode_tile(pixels, tile, tier).permute(1, 2, 0).cpu()
+        return out
+
+    def codewords(self, tier: int) -> NDArray[np.float32]:
+        """Return a tier's codebook, (K_T, D)."""
+        out: NDArray[np.float32] = self._codebook(tier).cpu().numpy()
+        return out
+
+    def _map_size(self, pixels: NDArray[np.uint8]) -> tuple[int, int]:
+        """Rows and columns of an image's index map; ValueError when it has none."""
         height, width = pixels.shape[:2]
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(f"pixels are {pixels.dtype} {pixels.shape}; wanted uint8 (H, W, 3)")
         if height < 1 or width < 1 or height % self.stride or width % self.stride:
             raise ValueError(f"{height} x {width} pixels are no multiple of {self.stride}")
-        h, w = height // self.stride, width // self.stride
-        out = np.empty((h, w), np.int32)
-        with _machine(self.device), torch.inference_mode():
-            for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
-                seen = pixels[tiles.scaled(tile.frame, self.stride)]
-                out[tile.core] = self._encode_tile(seen, tile, words, tier)
-        return out
+        return height // self.stride, width // self.stride
 
     def to_pixels(
         self, indices: NDArray[np.integer], tier: int, progress: Progress | None = None
@@ -117,15 +149,11 @@ class Nets:
 
     # Methods of their own, so that no tensor of a tile is still held while the next one runs.
 
-    def _encode_tile(
-        self, pixels: NDArray[np.uint8], tile: tiles.Tile, words: Tensor, tier: int
-    ) -> NDArray[np.int64]:
-        """The frame's pixels to the core's indices."""
-        latent = self.net.encode(self._to_image(pixels), tier)
-        inner = latent[(0, slice(None), *tile.inner)]  # (D, th, tw)
-        found = nearest(inner.flatten(1).t().nan_to_num(), words)
-        out: NDArray[np.int64] = found.reshape(inner.shape[1:]).cpu().numpy()
-        return out
+    def _encode_tile(self, pixels: NDArray[np.uint8], tile: tiles.Tile, tier: int) -> Tensor:
+        """The core's latents, (D, th, tw), finite."""
+        seen = pixels[tiles.scaled(tile.frame, self.stride)]
+        latent = self.net.encode(self._to_image(seen), tier)
+        return latent[(0, slice(None), *tile.inner)].nan_to_num()
 
     def _decode_tile(
         self, indices: NDArray[np.integer], tile: tiles.Tile, words: Tensor, tier: int
@@ -168,7 +196,7 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Net
     target = resolve_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    stored = _read(pack.weights_path)
+    stored = read_weights(pack.weights_path)
     manifest = pack.manifest
     with torch.device("meta"):  # shapes only: no memory and no time for random weights
         net = build(manifest.net_kind, manifest.net_config)
@@ -182,54 +210,12 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Net
     if net.n_tiers and highest > net.n_tiers:
         raise PackError(f"{pack.path}: tier {highest}, and the net tells {net.n_tiers} apart.")
     kernels = {key[4:]: value for key, value in stored.items() if key.startswith("net.")}
-    _fill(net, from_stored(kernels))
+    fill(net, from_stored(kernels))
     codebooks = {
-        int(tier.tier): _codewords(stored, int(tier.tier), int(tier.codebook_size), net.latent_dim)
+        int(tier.tier): codewords(stored, int(tier.tier), int(tier.codebook_size), net.latent_dim)
         for tier in manifest.tiers
     }
     return Nets(net, codebooks, target)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)
-    except FileNotFoundError as error:
-        raise PackError(f"{path}: missing. Fetch the model pack again.", path=path) from error
-    except (OSError, SafetensorError) as error:
-        raise PackError(f"{path}: not a readable safetensors file ({error}).", path=path) from error
-
-
-def _fill(net: Autoencoder, state: dict[str, Tensor]) -> None:
-    """Give the (weightless) network its weights; PackError unless keys and shapes fit exactly."""
-    wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
-    found = {key: tuple(value.shape) for key, value in state.items()}
-    for key in sorted(wanted.keys() ^ found.keys()):
-        fault = "is missing" if key in wanted else "is unknown to this network"
-        raise PackError(f"weights: net.{key} {fault}.", field=f"net.{key}")
-    for key, shape in wanted.items():
-        if found[key] != shape:
-            raise PackError(
-                f"weights: net.{key} has shape {found[key]}; wanted {shape}.",
-                field=f"net.{key}",
-                expected=shape,
-                found=found[key],
-            )
-    net.load_state_dict(state, assign=True)
-
-
-def _codewords(stored: dict[str, Tensor], tier: int, size: int, dim: int) -> Tensor:
-    """A tier's codebook, (K_T, D) float32, checked."""
-    key = f"tier.{tier}.codewords"
-    if key not in stored:
-        raise PackError(f"weights: {key} is missing.", field=key)
-    words = stored[key]
-    if not 1 <= size <= MAX_CODEBOOK or tuple(words.shape) != (size, dim):
-        raise PackError(
-            f"weights: {key} has shape {tuple(words.shape)}; wanted ({size}, {dim}).", field=key
-        )
-    if not words.dtype.is_floating_point or not bool(words.isfinite().all()):
-        raise PackError(f"weights: {key} must hold finite floats.", field=key)
-    return words.float()
 
 
 def resolve_device(name: str) -> torch.device:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
@@ -27,6 +29,7 @@ from vqcodec.nets.autoencoder import build, count_parameters
 from vqcodec.nets.kernels import from_stored, to_stored
 from vqcodec.nets.load import Nets
 from vqcodec.packs.manifest import MANIFEST_NAME, read_manifest
+from vqcodec.packs.store import Pack
 from vqcodec.training.card import card
 from vqcodec.training.checkpoint import Start
 from vqcodec.training.photos import read_photos
@@ -71,11 +74,7 @@ def export(
         OutputError: the folder cannot be written.
         OutputExistsError: there is a pack in it already.
     """
-    if (out / MANIFEST_NAME).exists() and not is_forced:
-        raise OutputExistsError(
-            f"{out}: a model pack is there already. Name another, or replace it with --force.",
-            path=out,
-        )
+    _refuse_to_replace(out, is_forced)
     wanted = tiers_of(start.outline())
     missing = [str(tier) for tier in wanted if tier not in start.codebooks]
     if missing:
@@ -110,10 +109,61 @@ def export(
     manifest["training"] = {**recipe.training, **(training or {}), "frequency_photos": n_photos}
     manifest["quality"] = dict(quality or {})
     path = _write(out, blob, manifest)
-    if not (out / CARD_NAME).exists():
-        text = card(read_manifest(out), count_parameters(nets.net), (), "")
-        (out / CARD_NAME).write_text(text, encoding="utf-8")
+    _begin_card(out, count_parameters(nets.net))
     return path
+
+
+def add_context(
+    pack: Pack, tensors: Mapping[str, Tensor], out: Path, *, is_forced: bool = False, **note: Any
+) -> Path:
+    """Write a copy of a pack that has a context model among its weights.
+
+    Args:
+        pack: to copy; a context model that it has is replaced.
+        tensors: the integers, keys beginning with "context.".
+        out: folder of the new pack, named after it.
+        is_forced: replace the pack that is in the folder.
+        note: more keys for the manifest's `[training]`.
+
+    Returns:
+        The manifest's path.
+
+    Raises:
+        OutputError: the folder cannot be written.
+        OutputExistsError: there is a pack in it already.
+    """
+    _refuse_to_replace(out, is_forced)
+    pack.check()
+    with safe_open(pack.weights_path, framework="pt") as file:
+        metadata = file.metadata() or {}
+        kept = {key: file.get_tensor(key) for key in file.keys() if not _is_context(key)}
+    blob = _sorted(save({**kept, **tensors}, metadata))
+    manifest = tomllib.loads((pack.path / MANIFEST_NAME).read_text(encoding="utf-8"))
+    manifest["name"] = out.name
+    manifest["weights"] = {"sha256": hashlib.sha256(blob).hexdigest(), "size_bytes": len(blob)}
+    manifest["training"] = {**manifest.get("training", {}), **note}
+    manifest["quality"] = {}
+    path = _write(out, blob, manifest)
+    _begin_card(out, sum(tensor.numel() for key, tensor in kept.items() if key.startswith("net.")))
+    return path
+
+
+def _is_context(key: str) -> bool:
+    return key.startswith("context.")
+
+
+def _refuse_to_replace(out: Path, is_forced: bool) -> None:
+    if (out / MANIFEST_NAME).exists() and not is_forced:
+        raise OutputExistsError(
+            f"{out}: a model pack is there already. Name another, or replace it with --force.",
+            path=out,
+        )
+
+
+def _begin_card(out: Path, n_parameters: int) -> None:
+    if not (out / CARD_NAME).exists():
+        text = card(read_manifest(out), n_parameters, (), "")
+        (out / CARD_NAME).write_text(text, encoding="utf-8")
 
 
 def count(

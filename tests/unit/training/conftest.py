@@ -43,6 +43,11 @@ batch = 9
 critic = 0.1
 critic_window_px = 32
 seed = 4
+[context]
+photos = 2
+hidden = 8
+learned = 2
+batch = 32
 [training]
 sources = "made up"
 """
