@@ -41,6 +41,12 @@ def tiny_pack(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_context_pack(root: Path) -> Path:
+    """Folder of a pack of random weights that has a context model, for tiers 1 to 6."""
+    return root / "tests" / "packs" / "tiny-context"
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder with `kodak/`, `clic/` and `val.tar`, or skip."""
     return _folder("VQCODEC_DATA", "kodak/, clic/ and val.tar")

@@ -25,6 +25,7 @@ from vqcodec.packs import store
 from vqcodec.payload import decode_index_map, encode_index_map
 from vqcodec.pixels import frame
 from vqcodec.ratecontrol import largest_within
+from vqcodec.rdo import DEFAULT_RDO, MAX_WEIGHT, choose
 
 if TYPE_CHECKING:
     from vqcodec.nets.load import Nets
@@ -48,6 +49,7 @@ def encode(
     target_bytes: int | None = None,
     model: str | Path | None = None,
     coding: str = "auto",
+    rdo: float | None = None,
     n_packets: int = 1,
     device: str = "auto",
     threads: int | None = None,
@@ -63,6 +65,9 @@ def encode(
         model: a pack's name or folder; None takes the embedded default.
         coding: "fixed", "table", "context" where the pack has a context model, or "auto" for the
             smallest of them; of several packets, "auto" has the smaller of "fixed" and "table".
+        rdo: weight of the bits where the context model is used: a farther codeword is taken for
+            each bit that it saves by up to so much more squared distance; 0 always takes the
+            nearest. None takes 0 where there is no context model, else the default.
         n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn
             apart.
         device: "auto", "cpu" or "cuda[:N]".
@@ -93,20 +98,29 @@ def encode(
         raise ValueError("tier and target_bytes both choose the tier; give one of them")
     if target_bytes is not None and not target_bytes >= 1:
         raise ValueError(f"target_bytes is {target_bytes}; a file has at least one byte")
+    _check_rdo(rdo, coding, n_packets)
     pack = store.find(model)
 
     def header(tier: int, mode: str) -> Header:
         return Header(tier, mode, n_packets, pack.weights_id, width, height)
 
     def make(tier: int) -> bytes:
-        frequencies, context = pack.tables(tier, coding)
+        # An explicit weight asks for the model as explicit coding does: refused without one.
+        frequencies, context = pack.tables(tier, "context" if rdo else coding)
         modes = [coding]
         if coding == "auto":
             context = pack.context(tier) if n_packets == 1 else None
             modes = [mode for mode in CODINGS if mode != "context" or context is not None]
         headers = [header(tier, mode) for mode in modes]
         nets = _nets(pack.path, pack.digest, device, threads)
-        indices = nets.to_indices(frame.pad(pixels, pack.manifest.stride), tier, progress)
+        padded = frame.pad(pixels, pack.manifest.stride)
+        weight = DEFAULT_RDO if rdo is None else rdo
+        if context is not None and n_packets == 1 and weight:
+            latents = nets.to_latents(padded, tier, progress)
+            words = nets.codewords(tier)
+            indices = choose(latents, words, header(tier, "context"), context, weight)
+        else:
+            indices = nets.to_indices(padded, tier, progress)
         files = (
             container.write(head, encode_index_map(indices, head, frequencies, context))
             for head in headers
@@ -185,6 +199,18 @@ def _checked_size(pixels: NDArray[np.uint8]) -> tuple[int, int]:
             f"{width}x{height} pixels: the format's sides end at {MAX_SIDE}; scale the image down"
         )
     return height, width
+
+
+def _check_rdo(rdo: float | None, coding: str, n_packets: int) -> None:
+    if rdo is None:
+        return
+    if not 0 <= rdo <= MAX_WEIGHT:
+        raise ValueError(f"rdo is {rdo}; the weight of a bit is from 0 to {MAX_WEIGHT:g}")
+    if rdo and (coding not in ("auto", "context") or n_packets > 1):
+        raise ValueError(
+            f"rdo goes by the context model's bits, which a file of {n_packets} packets in coding "
+            f"'{coding}' does not spend"
+        )
 
 
 def _fixed_bytes(header: Header) -> int:

@@ -19,7 +19,7 @@ FLOORS: list[set[str]] = [
     {"errors"},
     {"bitstream", "entropy", "indices", "pixels"},
     {"payload", "packs", "inspection", "ratecontrol"},
-    {"verification", "nets"},
+    {"verification", "nets", "rdo"},
     {"codec"},
     {"__init__"},
     {"training"},

@@ -19,6 +19,7 @@ from vqcodec.errors import ImageError
 from vqcodec.inspection import describe
 from vqcodec.packs import store
 from vqcodec.pixels.files import IMAGE_SUFFIXES, read_image
+from vqcodec.rdo import DEFAULT_RDO, MAX_WEIGHT
 
 MAX_TARGET_BYTES = 2**30
 MAX_TARGET_BPP = 24.0  # what pixels take without any coding
@@ -47,6 +48,20 @@ def _check_bpp(_: click.Context, __: click.Parameter, value: str | None) -> floa
             "for example 0.03."
         )
     return bpp
+
+
+def _check_rdo(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        weight = float(value)
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight <= MAX_WEIGHT:  # not a number fails, too
+        raise click.BadParameter(
+            f"'{value}' is no weight; give a number from 0 to {MAX_WEIGHT:.0f}, for example 0.1."
+        )
+    return weight
 
 
 def _bytes_at(bpp: float, height: int, width: int) -> int:
@@ -87,6 +102,13 @@ def _bytes_at(bpp: float, height: int, width: int) -> int:
     "frequencies), context (range coder with the pack's context model; not every pack has one), or "
     "auto, the smallest of these. Default: auto.",
 )
+@click.option(
+    "--rdo",
+    metavar="LAMBDA",
+    callback=_check_rdo,
+    help="With the context model: take a farther codeword for each bit that it saves by up to so "
+    f"much more squared distance; 0 always takes the nearest. Default: {DEFAULT_RDO}.",
+)
 @shared.max_pixels_option
 @shared.machine_options
 @shared.talk_options
@@ -99,6 +121,7 @@ def encode(
     target_bytes: int | None,
     target_bpp: float | None,
     coding: str,
+    rdo: float | None,
     max_pixels: int,
     device: str,
     threads: int | None,
@@ -113,6 +136,8 @@ def encode(
     given = [option for option, value in wishes.items() if value is not None]
     if len(given) > 1:
         raise click.UsageError(f"{given[0]} and {given[1]} both choose the tier; give one of them.")
+    if rdo and coding not in ("auto", "context"):
+        raise click.UsageError(f"--rdo goes by the context model, which '{coding}' does not use.")
     jobs = plan(inputs, output, ".vqc", is_json=console.is_json)
     if output is not None and Path(jobs[0].target).suffix.lower() in IMAGE_SUFFIXES:
         raise click.UsageError(f"encode writes .vqc files, and '{output}' is named as an image.")
@@ -120,8 +145,8 @@ def encode(
     # What is the same for all inputs is told once.
     if tier is not None:
         pack.codebook_size(tier)
-    if coding == "context" and target_bytes is target_bpp is None:
-        pack.tables(tier or pack.manifest.default_tier, coding)
+    if (coding == "context" or rdo) and target_bytes is target_bpp is None:
+        pack.tables(tier or pack.manifest.default_tier, "context")
 
     def work(job: Job) -> None:
         begin = time.perf_counter()
@@ -141,6 +166,7 @@ def encode(
                 target_bytes=target,
                 model=pack.path,
                 coding=coding,
+                rdo=rdo,
                 device=device,
                 threads=threads,
                 progress=progress,

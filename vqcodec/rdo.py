@@ -1,0 +1,58 @@
+"""Rate-distortion optimised quantisation: a slightly farther word where it is much cheaper.
+
+The encoder walks over the map as the decoder will, and at each position weighs the distance of
+every codeword to the latent against what its index costs under the context model, given all choices
+before. Decoding knows nothing of it. Greedy: what a choice makes of later contexts is not looked
+at.
+
+Source: entropy-constrained vector quantisation, Chou, Lookabaugh and Gray 1989; the trellis
+quantisation of video encoders is the same thought.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vqcodec.bitstream.packets import Header
+from vqcodec.entropy.context import ContextModel
+from vqcodec.payload import choose_index_map
+
+DEFAULT_RDO = 0.1
+"""Chosen on validation photos (docs/experiments.md, 013)."""
+
+MAX_WEIGHT = 100.0
+
+
+def choose(
+    latents: NDArray[np.float32],
+    codewords: NDArray[np.float32],
+    header: Header,
+    context: ContextModel,
+    weight: float,
+) -> NDArray[np.int32]:
+    """Choose an index map.
+
+    Args:
+        latents: (h, w, D) of the image.
+        codewords: (K, D) of the tier.
+        header: of the file to be written: one packet, coding "context".
+        context: the tier's context model.
+        weight: squared distance that is worth one bit, at least 0.
+
+    Returns:
+        (h, w) int32: at each position the index of least |latent - codeword|**2 + weight * bits,
+        the lowest of equal ones.
+    """
+    flat = latents.reshape(-1, latents.shape[-1])
+    squares = np.square(codewords).sum(1)  # (K,)
+
+    def cheapest(positions: NDArray[np.int64], sizes: NDArray[np.float64]) -> NDArray[np.int32]:
+        # |latent|**2 and the 24 bits of a whole interval are the same for every word.
+        costs = np.log2(sizes, dtype=np.float32)  # (n, K)
+        costs *= np.float32(-weight)
+        costs += squares - 2 * (flat[positions] @ codewords.T)
+        found: NDArray[np.int32] = costs.argmin(1).astype(np.int32)
+        return found
+
+    return choose_index_map(header, context, cheapest)
