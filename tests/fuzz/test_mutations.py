@@ -11,26 +11,42 @@ import pytest
 from vqcodec.bitstream import container
 from vqcodec.bitstream.layout import MAGIC
 from vqcodec.bitstream.packets import Header, write_packet
-from vqcodec.errors import FormatError, VqcError
+from vqcodec.entropy.context import ContextModel
+from vqcodec.errors import FormatError, ModelMismatchError, VqcError
 from vqcodec.inspection import describe
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map
 from vqcodec.verification import verify
 
-TINY = Path(__file__).parents[1] / "packs" / "tiny"
+PACKS = Path(__file__).parents[1] / "packs"
 V1 = Path(__file__).parents[1] / "golden" / "v1"
 SMALL = ["one-pixel", "one-pixel-table", "packets-2", "tier9-noise"]
+SMALL += ["context-one-pixel", "context-tall"]
+
+Tables = dict[int, tuple[np.ndarray, ContextModel | None]]
 
 
 @pytest.fixture(scope="module")
-def tables() -> dict[int, np.ndarray]:
-    pack = store.load(TINY)
-    return {entry.tier: pack.frequencies(entry.tier) for entry in pack.manifest.tiers}
+def tables() -> Tables:
+    """All that any mode needs: frequencies of the tiny pack, models of the one that has some."""
+    tiny, other = store.load(PACKS / "tiny"), store.load(PACKS / "tiny-context")
+    having = {entry.tier for entry in other.manifest.tiers}
+    return {
+        entry.tier: (
+            tiny.frequencies(entry.tier),
+            other.context(entry.tier) if entry.tier in having else None,
+        )
+        for entry in tiny.manifest.tiers
+    }
 
 
-def read(data: bytes, tables: dict[int, np.ndarray]) -> np.ndarray:
+def read(data: bytes, tables: Tables) -> np.ndarray:
     parsed = container.parse(data)
-    return decode_index_map(parsed.payloads(), parsed.header, tables[parsed.header.tier])
+    payloads, header = parsed.payloads(), parsed.header
+    frequencies, context = tables[header.tier]
+    if header.coding == "context" and context is None:
+        raise ModelMismatchError("as a pack says it")
+    return decode_index_map(payloads, header, frequencies, context)
 
 
 @pytest.mark.parametrize("name", SMALL)
@@ -44,12 +60,13 @@ def test_every_truncation_is_refused(name, tables) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_every_flipped_bit_is_refused(name, tables) -> None:
     data = (V1 / f"{name}.vqc").read_bytes()
+    pack = PACKS / ("tiny-context" if name.startswith("context") else "tiny")
     for bit in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[bit >> 3] ^= 1 << (bit & 7)
         with pytest.raises(FormatError):
             read(bytes(damaged), tables)
-        assert verify(bytes(damaged), model=TINY) != []
+        assert verify(bytes(damaged), model=pack) != []
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
@@ -86,7 +103,7 @@ def test_three_thousand_mutations_give_an_image_or_a_named_error(tables) -> None
 def test_valid_checksums_over_random_payloads_never_crash(tables) -> None:
     rng = np.random.default_rng(7)
     for _ in range(1000):
-        tier, coding = int(rng.integers(1, 10)), ("fixed", "table")[rng.integers(2)]
+        tier, coding = int(rng.integers(1, 7)), ("fixed", "table", "context")[rng.integers(3)]
         header = Header(tier, coding, 1, 0, int(rng.integers(1, 400)), int(rng.integers(1, 400)))
         data = MAGIC + write_packet(header, 0, rng.bytes(int(rng.integers(0, 200))))
         try:
@@ -94,6 +111,25 @@ def test_valid_checksums_over_random_payloads_never_crash(tables) -> None:
         except VqcError:
             continue
         assert indices.max() < header.codebook_size
+
+
+@pytest.mark.parametrize("name", ["context-picture", "context-packets-4", "context-wide"])
+def test_changed_payloads_with_right_checksums_never_crash(name, tables) -> None:
+    """What is behind the checksum, which lets none of the mutations above through."""
+    rng = np.random.default_rng(11)
+    parsed = container.parse((V1 / f"{name}.vqc").read_bytes())
+    payloads, header = parsed.payloads(), parsed.header
+    n_read = 0
+    for _ in range(100):
+        changed = [mutate(payload, rng) for payload in payloads]
+        packets = [write_packet(header, index, part) for index, part in enumerate(changed)]
+        try:
+            indices = read(MAGIC + b"".join(packets), tables)
+        except VqcError:
+            continue
+        n_read += 1
+        assert 0 <= indices.min() <= indices.max() < header.codebook_size
+    assert n_read, "nothing got as far as the decoder's end"
 
 
 def test_a_file_full_of_prefixes_costs_no_more_than_its_packets() -> None:

@@ -27,6 +27,7 @@ _CODEWORD_STEPS: Final = 32
 _EXP_ENTRIES: Final = 576
 _RATIO_BITS: Final = 20
 _ENTRIES_AT_ONCE: Final = 2**17
+_ROWS_AT_LEAST: Final = 64
 
 
 def exp_table() -> list[int]:
@@ -111,8 +112,8 @@ class ContextModel:
 
     @property
     def rows_at_once(self) -> int:
-        """How many positions to ask for at a time, so that memory stays bounded and in cache."""
-        return max(1, _ENTRIES_AT_ONCE // self.size)
+        """How many positions to ask for at a time: few, for the cache; enough, for BLAS."""
+        return max(_ROWS_AT_LEAST, _ENTRIES_AT_ONCE // self.size)
 
     def rows(self, neighbours: NDArray[np.integer]) -> NDArray[np.float64]:
         """Predict.
@@ -126,7 +127,8 @@ class ContextModel:
             2**24 - (K + 2) exactly.
         """
         inputs = self._embedding.take(neighbours.ravel(), axis=0)
-        hidden = self._first(inputs.reshape(len(neighbours), -1), 0, _LARGEST_HIDDEN)
+        inputs = inputs.reshape(len(neighbours), len(self.offsets) * inputs.shape[1])
+        hidden = self._first(inputs, 0, _LARGEST_HIDDEN)
         for block in self._blocks:
             hidden += block(hidden, 0, _LARGEST_HIDDEN)
             np.minimum(hidden, _LARGEST_HIDDEN, out=hidden)
@@ -134,9 +136,8 @@ class ContextModel:
         neck *= np.float32(1 / 16)
         logits = neck @ self._keys
         logits += self._logit_bias
-        # Differences above 2**24 / 16 may round here; they are far above the last entry.
+        # Differences above 2**24 / 16 may round here; like all above 575 they take the last entry.
         np.subtract(logits.max(axis=1, keepdims=True), logits, out=logits)
-        np.minimum(logits, np.float32(_EXP_ENTRIES - 1), out=logits)
         rows = _EXP.take(logits.astype(np.intp), mode="clip")
         spare = UNITS - (self.size + 2)
         ratio = (spare << _RATIO_BITS) // (rows @ self._ones).astype(np.int64)

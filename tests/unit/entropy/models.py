@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from vqcodec.entropy.context import ContextModel, Layer
@@ -69,3 +71,26 @@ def model_of(tensors: dict[str, np.ndarray]) -> ContextModel:
 def random_model(size: int, **options: object) -> ContextModel:
     """A model of random integers."""
     return model_of(random_tensors(size, **options))
+
+
+def large_tensors(size: int) -> dict[str, np.ndarray]:
+    """A model whose sums come close to what float32 counts, and that does not saturate."""
+    tensors = random_tensors(size, dims=(24, 40, 512, 64), scale=200)
+    tensors["shifts"] = np.array([12, 13, 12], np.uint8)
+    return tensors
+
+
+def neighbours_for(model: ContextModel, n: int, seed: int = 0) -> np.ndarray:
+    """(n, M) any neighbours."""
+    rng = np.random.default_rng(seed)
+    return rng.integers(model.size + 2, size=(n, len(model.offsets)))
+
+
+def digest_of_rows() -> str:
+    """What several models of realistic size and of the largest sums predict, as one sha256."""
+    digest = hashlib.sha256()
+    for size in (8, 1024, 8192):
+        for model in (random_model(size, dims=(21, 32, 256, 64)), model_of(large_tensors(size))):
+            for n in (1, 3, 40):
+                digest.update(model.rows(neighbours_for(model, n)).tobytes())
+    return digest.hexdigest()
