@@ -56,7 +56,7 @@ def run(
     Args:
         data: folder of images, of which `choose` takes some.
         folder: made if need be; sheets of an earlier run are replaced.
-        tiers: 1 to 9 each.
+        tiers: of the pack's; none stands for all.
         model: a pack's name or folder; None takes the default.
         threads: for the networks; None leaves torch's choice.
 
@@ -73,14 +73,14 @@ def run(
         _cell(pixels, path.stem, f"{path.stat().st_size:,} bytes, {path.suffix[1:].upper()}")
         for path, pixels in sources.items()
     ]
-    codec = Vqc(model, threads)
+    codec = Vqc(model, threads, tiers)
     name = (provenance.model_identity(model) or {"name": model})["name"]
     folder.mkdir(parents=True, exist_ok=True)
     made = [_save(folder / "original.jpg", "original", "files as stored", cells)]
     print(made[0])
     with tempfile.TemporaryDirectory() as scratch:
         picture, coded = Path(scratch) / "picture.png", Path(scratch) / "coded.vqc"
-        for tier in tiers:
+        for tier in codec.settings:
             start = time.perf_counter()
             rates, cells = [], []
             for path, pixels in sources.items():

@@ -35,6 +35,7 @@ class Plan:
         metrics: names that `metrics.load` knows.
         weights: folder of the metrics' weights, or None.
         max_side: larger images are scaled down to it, in pixels; None for none.
+        rdo: our encoder's option; None passes nothing.
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Plan:
     metrics: tuple[str, ...]
     weights: Path | None
     max_side: int | None = None
+    rdo: float | None = None
 
 
 @cache
@@ -60,7 +62,7 @@ def open_codec(plan: Plan, name: str) -> Codec:
         CodecError: there is no such model, or a TOML file is wrong.
     """
     if name == OURS:
-        return Vqc(plan.model, threads=1, settings=plan.tiers)
+        return Vqc(plan.model, threads=1, settings=plan.tiers, rdo=plan.rdo)
     return codecs.load(name) if name in codecs.NAMES else command.load(Path(name))
 
 

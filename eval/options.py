@@ -35,15 +35,16 @@ def images_folder(data: Path | None) -> Path:
 
 
 def _tiers(context: click.Context, parameter: click.Parameter, value: str) -> list[int]:
+    """Read numbers; none stands for all tiers that there are."""
     del context, parameter
     if value == "all":
-        return list(range(1, 10))
+        return []
     try:
         tiers = sorted({int(part) for part in value.split(",")})
     except ValueError:
         tiers = []
-    if not tiers or not all(1 <= tier <= 9 for tier in tiers):
-        raise click.BadParameter("expected numbers from 1 to 9, separated by commas, or 'all'")
+    if not tiers or tiers[0] < 1:
+        raise click.BadParameter("expected numbers from 1 on, separated by commas, or 'all'")
     return tiers
 
 
@@ -75,6 +76,13 @@ def names(known: Sequence[str], everything: Sequence[str] | None) -> Callback:
 data = click.option("--data", type=FOLDER, help="Folder of images; else $VQCODEC_DATA/kodak.")
 tiers = click.option(
     "--tiers", default="all", show_default=True, callback=_tiers, help="Such as 1,4,8."
+)
+jobs = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=os.cpu_count() or 1,
+    show_default="one per core",
+    help="Processes that share the work.",
 )
 model = click.option("-m", "--model", metavar="NAME|DIR", help="Model pack; else the default.")
 threads = click.option("--threads", type=click.IntRange(1), help="CPU threads of the networks.")

@@ -48,6 +48,7 @@ def results(
             "images": names,
             "max_side": plan.max_side,
             "tiers": list(plan.tiers),
+            "rdo": plan.rdo,
             "rates_bpp": list(RATES_BPP),
             "published": told["published"],
         },
@@ -56,7 +57,7 @@ def results(
         "absent": told["absent"],
         "failed": [asdict(failure) for failure in found.failures],
         "summary": summary,
-        "comparison": compare.compare(summary, len(names)),
+        "comparison": compare.compare(summary, len(names), open_codec(plan, OURS).name),
         "rows": [as_json(row) for row in rows],
     }
 
@@ -87,7 +88,7 @@ def table(found: Mapping[str, Any]) -> str:
     metrics = [name for name, told in found["metrics"].items() if "absent" not in told]
     lines = [["codec", "point", "images", "bytes", "bpp", *metrics]]
     for entry in found["summary"]:
-        if entry["codec"] == OURS:
+        if entry["codec"] == found["comparison"]["reference"]:
             cells = [entry["codec"], str(entry["point"]), str(entry["images"])]
             cells += [f"{entry['size_bytes']['mean']:,.0f}", f"{entry['bpp']['mean']:.4f}"]
             lines.append([*cells, *(_cell(entry["metrics"].get(name)) for name in metrics)])

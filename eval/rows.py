@@ -13,8 +13,9 @@ Points = list[tuple[float, float, int]]  # mean bpp, mean value, point
 SCHEMA = "vqcodec.eval.rd/2"
 
 OURS = "vqcodec"
-# The rates of the paper's nine tiers, log2(K) / 256 bpp: what other codecs are asked for. A codec's
-# point N aims at the N-th.
+# What other codecs are asked for: the rates of the paper's nine tiers, log2(K) / 256 bpp. Another
+# codec's point N aims at the N-th. Ours lie at rates of their own, and comparisons read curves off;
+# the nine stay, so that what was measured of others stays valid whatever tiers a pack has.
 RATES_BPP = tuple(round((tier + 2) / 256, 4) for tier in range(1, 10))
 
 
@@ -25,7 +26,7 @@ class Row:
     Attributes:
         image: the file's name without suffix.
         codec: name of the curve; "avif/2" is AVIF of the picture scaled down by two.
-        point: 1 to 9; ours is the tier, another codec's the rate that it was asked for.
+        point: ours is the tier; another codec's 1 to 9, the rate that it was asked for.
         setting: the codec's knob, in words.
         overhead_bytes: all of our file but the coded indices; None for others.
         sha256: of the coded file, the first 16 hexadecimal digits; None where only its figures are

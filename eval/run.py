@@ -47,6 +47,7 @@ def run(
     inception: Path | None,
     published_name: str | None,
     model: str | None,
+    rdo: float | None,
     jobs: int,
 ) -> bool:
     """Measure a folder of images and leave results and report in `folder`.
@@ -54,7 +55,7 @@ def run(
     Args:
         folder: for the results; what an earlier run left there is used.
         data: folder of images.
-        tiers: of ours.
+        tiers: of ours; none stands for all that the pack has.
         limit: only so many images, or None.
         max_side: larger images are scaled down to it first, in pixels; None for none.
         anchors: names of other codecs.
@@ -65,6 +66,7 @@ def run(
         inception: Inception's weights, or None.
         published_name: set of published curves, "none", or None for the folder's own.
         model: a pack's name or folder; None takes the default.
+        rdo: our encoder's option, or None to pass nothing.
         jobs: worker processes.
 
     Returns:
@@ -87,6 +89,7 @@ def run(
         metrics=(),
         weights=weights,
         max_side=max_side,
+        rdo=rdo,
     )
     for name in plan.codecs:
         try:
@@ -95,7 +98,8 @@ def run(
             raise RunError(str(error)) from error
     # Last, since this may fetch weights, which no wrong setting should have to wait for.
     meters, absent_metrics = metrics.load(metric_names, weights)
-    plan = replace(plan, metrics=tuple(meter.name for meter in meters))
+    tiers = tuple(int(tier) for tier in open_codec(plan, OURS).settings)
+    plan = replace(plan, tiers=tiers, metrics=tuple(meter.name for meter in meters))
     for name, remedy in absent_metrics.items():
         progress.say(f"no {name}: {remedy}")
     found = sweep(plan, paths, {m.name: m.source for m in meters}, jobs, progress)

@@ -44,7 +44,7 @@ def run(
 
     Args:
         photos: the first is what all are timed on; ours is timed on mosaics of all of them too.
-        tier: 1 to 9.
+        tier: one that the pack has.
         model: a pack's name or folder; None takes the default.
         threads: for ours and taming's networks; the anchors take one each.
         repeats: rounds.

@@ -7,15 +7,12 @@ runs on one thread, so that figures do not depend on how many workers there are.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from eval import workers
 from eval.codecs.base import CodecError
 from eval.journal import Journal, key
 from eval.measure import Plan, budgets, measure, open_codec, read
@@ -84,26 +81,6 @@ def name_images(paths: Sequence[Path]) -> dict[str, Path]:
     return {path.stem if stems.count(path.stem) == 1 else path.name: path for path in paths}
 
 
-def _one_thread() -> None:
-    os.environ["OMP_NUM_THREADS"] = "1"
-    import torch
-
-    torch.set_num_threads(1)
-
-
-def _begin_worker() -> None:
-    """Set a worker process up; it ends with its parent, which may be killed without a word."""
-    _one_thread()
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
 def sweep(
     plan: Plan,
     paths: Sequence[Path],
@@ -128,8 +105,9 @@ def sweep(
     left = [task for task in tasks if task not in done]
     if done:
         progress.say(f"{len(done)} of {len(tasks)} measured before")
+    work = {task: partial(measure, plan, task.name, task.path, task.codec) for task in left}
     with progress.over(len(left)):
-        for number, (task, outcome) in enumerate(_run(plan, left, jobs), start=1):
+        for number, (task, outcome) in enumerate(workers.run(work, jobs), start=1):
             place = f"{number}/{len(left)} {task.name}, {Path(task.codec).stem}"
             try:
                 done[task] = outcome()
@@ -144,24 +122,3 @@ def sweep(
     rows = [row for task in ordered if task in done for row in done[task]]
     failures.sort(key=lambda failure: (failure.image, failure.codec or ""))
     return Sweep(rows, failures, sizes, measured=len(left))
-
-
-def _run(
-    plan: Plan, tasks: Sequence[Task], jobs: int
-) -> Iterator[tuple[Task, Callable[[], list[Row]]]]:
-    """Yield each task as it is done, with a function that returns its rows or raises its error."""
-    if min(jobs, len(tasks)) <= 1:
-        _one_thread()
-        for task in tasks:
-            yield task, partial(measure, plan, task.name, task.path, task.codec)
-        return
-    # A forked process would inherit torch's threads in an unknown state.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin_worker) as pool:
-        waiting = {pool.submit(measure, plan, t.name, t.path, t.codec): t for t in tasks}
-        try:
-            for future in as_completed(waiting):
-                yield waiting[future], future.result
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise

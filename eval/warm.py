@@ -52,7 +52,7 @@ class Ours:
     """`vqcodec.encode` and `vqcodec.decode`, on the CPU as all others.
 
     Args:
-        tier: 1 to 9.
+        tier: one that the pack has.
         model: a pack's name or folder; None takes the default.
         threads: for the networks.
     """

@@ -23,7 +23,6 @@ from eval.codecs.base import CodecError, checked, one_line, shown
 from eval.rows import OURS
 from vqcodec.cli.main import main
 
-TIERS = tuple(range(1, 10))
 _INTERRUPTED = 130
 _is_warm: set[tuple[str, str | None, str]] = set()  # models that this process has loaded
 
@@ -35,17 +34,19 @@ class Vqc:
     Attributes:
         model: a pack's name or folder; None takes the default.
         threads: for the networks; None leaves torch's choice.
-        settings: tiers to code, 1 to 9.
+        settings: tiers to code; none stands for all that the pack has.
         device: "cpu" unless told otherwise, since a GPU may choose other indices.
+        rdo: the command's option; None passes nothing, a number is in the curve's name.
 
     Raises:
-        CodecError: there is no such model.
+        CodecError: there is no such model, or it lacks a tier.
     """
 
     model: str | None = None
     threads: int | None = None
-    settings: Sequence[int] = TIERS
+    settings: Sequence[int] = ()
     device: str = "cpu"
+    rdo: float | None = None
     name: str = OURS
     suffix: str = ".vqc"
     knob: str = "tier"
@@ -53,15 +54,24 @@ class Vqc:
 
     def __post_init__(self) -> None:
         told = json.loads(_call("models", "show", "--json", *([self.model] if self.model else [])))
+        tiers = tuple(entry["tier"] for entry in told["tiers"])
+        self.settings = tuple(self.settings) or tiers
+        if lacking := sorted(set(self.settings) - set(tiers)):
+            known = ", ".join(map(str, tiers))
+            raise CodecError(f"model {told['name']} has no tier {lacking[0]}; it has {known}")
         self.identity = (
             f"vqcodec {_version('vqcodec')}, sources {sources_digest()}, "
             f"model {told['name']}, sha256 {told['weights_sha256']}, "
             f"torch {_version('torch')}, {self.device}"
         )
+        if self.rdo is not None:
+            self.name = f"{OURS} rdo {shown(self.rdo)}"
+            self.identity += f", rdo {shown(self.rdo)}"
 
     def encode(self, picture: Path, setting: float, coded: Path) -> None:
         """Code an image file; see `base.Codec`."""
         options = ["--tier", shown(setting), "--output", str(coded)]
+        options += [] if self.rdo is None else ["--rdo", shown(self.rdo)]
         _call("encode", *self._options(), *options, "--", str(picture))
 
     def decode(self, coded: Path, height: int, width: int) -> NDArray[np.uint8]:

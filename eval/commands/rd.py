@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -69,12 +68,12 @@ FAILED = 3  # exit code where an image or a codec failed and the rest was measur
     "folder's name.",
 )
 @click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=os.cpu_count() or 1,
-    show_default="one per core",
-    help="Processes that share the work.",
+    "--rdo",
+    type=click.FloatRange(0),
+    metavar="LAMBDA",
+    help="Passed to our encoder, and named in the curve's label; else nothing is passed.",
 )
+@options.jobs
 @options.model
 def rd(out: Path, **asked: Any) -> None:
     """Rate and quality of every image, through real files, beside other codecs.

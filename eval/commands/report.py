@@ -30,6 +30,7 @@ def report(folder: Path, tiers: list[int]) -> None:
         raise click.ClickException(f"{path}: {fact}; run 'python -m eval rd' first") from error
     if results.get("schema") != SCHEMA:
         raise click.ClickException(f"{path}: schema {results.get('schema')}, this reads {SCHEMA}")
+    tiers = tiers or results["settings"]["tiers"]
     curves = published.curves(results["settings"]["published"] or "")
     plots.save(results, curves, folder / "plots")
     click.echo(page.write(folder, tiers))

@@ -31,7 +31,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> li
     help="Folder of photos to make the pictures of; else $VQCODEC_DATA/kodak, else one that "
     "scikit-learn brings.",
 )
-@click.option("--tier", default=8, show_default=True, type=click.IntRange(1, 9))
+@click.option("--tier", default=8, show_default=True, type=click.IntRange(1))
 @click.option(
     "--repeats", default=3, show_default=True, type=click.IntRange(1), help="Rounds; medians count."
 )

@@ -162,6 +162,26 @@ def test_other_tiers_are_measured_anew_and_other_codecs_are_not(
     assert {row["point"] for row in read(out)["rows"] if row["codec"] == "vqcodec"} == {2}
 
 
+def test_a_weight_of_bits_makes_a_curve_of_its_own(
+    made: Path, photos: Path, run: Run, tiny_context_pack: Path, tmp_path: Path
+) -> None:
+    out = shutil.copytree(made, tmp_path / "results")
+    model = ("--model", str(tiny_context_pack), "--tiers", "all")
+    done = run(photos, out, *model, "--rdo", "0")
+    assert done.exit_code == 0, done.output
+    assert "2 of 4 measured before" in done.stderr  # what was measured of others stays
+    assert "vqcodec rdo 0      1       2" in done.stdout
+    found = read(out)
+    assert (found["settings"]["tiers"], found["settings"]["rdo"]) == ([1, 2, 3, 4, 5, 6], 0)
+    assert found["comparison"]["reference"] == "vqcodec rdo 0"
+    assert len(found["comparison"]["equal_bpp"]["rates_bpp"]) == 6
+    assert "rdo 0" in found["codecs"]["vqcodec rdo 0"]["identity"]
+    assert {row["codec"] for row in found["rows"]} > {"vqcodec rdo 0"}
+    assert "vqcodec rdo 0" in (out / "report.html").read_text(encoding="utf-8")
+    done = CliRunner(env=ENVIRONMENT).invoke(main, ["report", str(out)])
+    assert done.exit_code == 0, done.output
+
+
 def test_a_bad_image_is_named_and_the_others_are_measured(
     photos: Path, run: Run, tmp_path: Path
 ) -> None:
@@ -228,8 +248,10 @@ def test_a_codec_that_is_not_at_hand_takes_its_figures_from_the_table(
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
-        (("--tiers", "0"), 2, "numbers from 1 to 9"),
-        (("--tiers", "1,x"), 2, "numbers from 1 to 9"),
+        (("--tiers", "0"), 2, "numbers from 1 on"),
+        (("--tiers", "1,x"), 2, "numbers from 1 on"),
+        (("--tiers", "1,13"), 1, "model tiny has no tier 13; it has 1, 2"),
+        (("--rdo", "-1"), 2, "-1.0 is not in the range"),
         (("--anchors", "bpg"), 2, "'bpg' is not known; choose from avif"),
         (("--metrics", "ssim"), 2, "'ssim' is not known; choose from psnr_db"),
         (("--model", "no-such-pack"), 1, "no-such-pack"),

@@ -66,6 +66,29 @@ def test_identity_tells_what_decides_the_bytes(codec: vqc.Vqc) -> None:
         assert part in codec.identity
 
 
+def test_its_tiers_are_those_of_the_pack(tiny_pack: Path, tiny_context_pack: Path) -> None:
+    assert vqc.Vqc(str(tiny_context_pack)).settings == (1, 2, 3, 4, 5, 6)
+    assert vqc.Vqc(str(tiny_pack)).settings == tuple(range(1, 10))
+    with pytest.raises(CodecError, match="tiny-context has no tier 7; it has 1, 2, 3, 4, 5, 6"):
+        vqc.Vqc(str(tiny_context_pack), settings=(1, 7, 8))
+
+
+def test_the_weight_of_bits_is_passed_on_and_named(
+    save_picture: Save, tiny_context_pack: Path
+) -> None:
+    pixels = make_picture(48, 64)
+    picture = save_picture(pixels)
+    codecs = [vqc.Vqc(str(tiny_context_pack), 1, (3,), rdo=rdo) for rdo in (None, 0.0, 2.5)]
+    assert [codec.name for codec in codecs] == ["vqcodec", "vqcodec rdo 0", "vqcodec rdo 2.5"]
+    assert len({codec.identity for codec in codecs}) == 3
+    for codec in codecs:
+        codec.encode(picture, 3, picture.with_suffix(".vqc"))
+        told = vqcodec.encode(
+            pixels, tier=3, model=tiny_context_pack, rdo=codec.rdo, device="cpu", threads=1
+        )
+        assert picture.with_suffix(".vqc").read_bytes() == told
+
+
 def test_the_digest_follows_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = tmp_path / "vqcodec"
     shutil.copytree(

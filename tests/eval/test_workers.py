@@ -13,7 +13,7 @@ import pytest
 SCRIPT = """
 import multiprocessing, os, time
 from concurrent.futures import ProcessPoolExecutor
-from eval.sweep import _begin_worker
+from eval.workers import _begin_worker
 
 if __name__ == "__main__":
     context = multiprocessing.get_context("spawn")
