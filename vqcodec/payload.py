@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy import fixedlength, rangecoder
-from vqcodec.entropy.context import ContextModel
+from vqcodec.entropy.context import ContextModel, Space
 from vqcodec.errors import FormatError
 from vqcodec.indices.scan import packet_map, packet_positions
 from vqcodec.indices.waves import Walk
@@ -135,8 +135,9 @@ def _run(
     is_known: bool = False,
 ) -> NDArray[np.int32]:
     """Walk over a map: predict a step, have its indices chosen, write them, go on."""
+    space = Space(context.rows_at_once, context.size)
     for span in walk.spans(context.rows_at_once, is_known=is_known):
-        walk.put(span, choose(span, context.rows(walk.neighbours(span))))
+        walk.put(span, choose(span, context.rows(walk.neighbours(span), space)))
     return walk.index_map()
 
 
