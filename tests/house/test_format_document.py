@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load_file
 
 from vqcodec.bitstream import layout
 from vqcodec.bitstream.registry import REGISTERED_PACKS
+from vqcodec.entropy import context
 from vqcodec.packs import store
 
 TEXT = (Path(__file__).parents[2] / "docs" / "FORMAT.md").read_text(encoding="utf-8")
@@ -50,6 +52,23 @@ def test_magic_version_and_heads() -> None:
 
 def test_codings() -> None:
     assert all(f"{number} {name}" in row("coding")[0] for name, number in layout.CODINGS.items())
+
+
+def test_blocks_and_bounds_of_contexts() -> None:
+    rows, columns = layout.CONTEXT_BLOCK
+    assert f"blocks of {rows} rows and {columns} columns are dealt" in TEXT
+    assert f"**((c div {columns}) + s (r div {rows})) mod P**" in TEXT
+    assert f"|dy| and |dx| at most {context.LARGEST_OFFSET}" in TEXT
+    table = context.exp_table()
+    assert f"0 <= e <= {len(table) - 1}" in TEXT
+    assert f"EXP[544] = {table[544]}, and 0 from 545 on" in TEXT
+
+
+def test_every_tensor_of_a_context_model_is_listed(root: Path) -> None:
+    tensors = load_file(root / "tests" / "packs" / "tiny-context" / "weights.safetensors")
+    keys = {re.sub(r"\.\d+\.", ".T.", key) for key in tensors if key.startswith("context.")}
+    listed = set(re.findall(r"`(context\.[\w.]+)`", TEXT))
+    assert {key.replace("block.T", "block.n") for key in keys} == listed
 
 
 def test_released_packs_are_registered_alike_in_document_code_and_models() -> None:

@@ -46,6 +46,30 @@ def test_a_pack_without_a_model_says_so_once_it_is_needed() -> None:
         pack.context(12)
 
 
+def test_files_of_other_modes_do_not_pay_for_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.golden.make import example
+    from vqcodec.bitstream import container
+    from vqcodec.bitstream.packets import Header
+    from vqcodec.payload import encode_index_map
+    from vqcodec.verification import verify
+
+    pack = store.load(PACKS / "tiny-context")
+    read: list[int] = []
+
+    def counted(path: Path, tier: int, size: int) -> object:
+        read.append(tier)
+        return read_context(path, tier, size)
+
+    monkeypatch.setattr(store, "read_context", counted)
+    for coding, expected in (("fixed", []), ("table", []), ("context", [3])):
+        header = Header(3, coding, 2, pack.weights_id, 100, 70)
+        tables = pack.tables(3, coding)
+        payloads = encode_index_map(example(header, "picture"), header, *tables)
+        read.clear()
+        assert verify(container.write(header, payloads), model=pack.path) == []
+        assert read == expected
+
+
 def test_weights_are_compared_before_a_model_is_read(tmp_path: Path) -> None:
     shutil.copytree(PACKS / "tiny-context", tmp_path / "torn")
     path = tmp_path / "torn" / "weights.safetensors"
