@@ -1,9 +1,10 @@
-"""`python -m eval rd|report|speed|demo|grid|readme`: see docs/EVALUATION.md."""
+"""`python -m eval rd|report|bits|speed|demo|grid|readme`: see docs/EVALUATION.md."""
 
 from __future__ import annotations
 
 import click
 
+from eval.commands.bits import bits
 from eval.commands.demo import demo
 from eval.commands.grid import grid
 from eval.commands.rd import rd
@@ -17,7 +18,7 @@ def main() -> None:
     """Measure vqcodec."""
 
 
-for command in (rd, report, speed, demo, grid, readme):
+for command in (rd, report, bits, speed, demo, grid, readme):
     main.add_command(command)
 
 if __name__ == "__main__":
