@@ -20,7 +20,7 @@ from vqcodec.bitstream import container
 from vqcodec.bitstream.layout import CODINGS, MAGIC, MAX_PIXELS, MAX_SIDE, PACKET_HEAD_BYTES
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy import fixedlength
-from vqcodec.errors import ImageError, LimitError
+from vqcodec.errors import ImageError
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map, encode_index_map
 from vqcodec.pixels import frame
@@ -169,13 +169,7 @@ def decode(
     parsed = container.parse(data)
     header = parsed.header
     payloads = parsed.payloads()
-    if header.width * header.height > max_pixels:
-        raise LimitError(
-            f"{header.width}x{header.height} is more than {max_pixels:,} pixels; "
-            "raise the limit with --max-pixels if you trust the file",
-            expected=max_pixels,
-            found=header.width * header.height,
-        )
+    header.check_pixels(max_pixels)
     pack = store.find_by_id(header.weights_id, model)
     indices = decode_index_map(payloads, header, *pack.tables(header.tier, header.coding))
     nets = _nets(pack.path, pack.digest, device, threads)

@@ -109,7 +109,8 @@ def choose_index_map(
         context: the tier's context model.
         choose: called with (n,) flat positions and the (n, K) sizes of their cells, given all
             choices before; returns (n,) indices in [0, K). Index i of a position costs
-            24 - log2(sizes[i]) bits. A wave of a large map may come in several calls.
+            24 - log2(sizes[i]) bits. The sizes last until the function returns. A wave of a large
+            map may come in several calls.
 
     Returns:
         (h, w) int32 the choices, for `encode_index_map`.
@@ -122,7 +123,8 @@ def choose_index_map(
     walk = _walk(header, _fitting(context, header))
 
     def chosen(span: slice, rows: NDArray[np.float64]) -> NDArray[np.int32]:
-        return choose(walk.positions[span], rows[:, 1:-1] + 1)
+        rows += 1
+        return choose(walk.positions[span], rows[:, 1:-1])
 
     return _run(walk, context, chosen)
 

@@ -9,22 +9,28 @@ from __future__ import annotations
 from pathlib import Path
 
 from vqcodec.bitstream import container
+from vqcodec.bitstream.layout import MAX_PIXELS
 from vqcodec.errors import FormatError
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map
 
 
-def verify(data: bytes, *, model: str | Path | None = None) -> list[str]:
+def verify(
+    data: bytes, *, model: str | Path | None = None, max_pixels: int = MAX_PIXELS
+) -> list[str]:
     """Check a file down to its index map.
 
     Args:
         data: the whole file.
         model: name or folder of the pack to insist on; None searches by the file's weights id.
+        max_pixels: refuse larger pictures in coding mode "context", of which a few bytes can ask
+            for hours of arithmetic; the other modes are checked at any size.
 
     Returns:
         What is wrong, one line each, for people; empty when the file is intact.
 
     Raises:
+        LimitError: the picture is larger than `max_pixels`.
         ModelError: the checksums are right but the pack, whose tables the payloads need, is not at
             hand or lacks them.
     """
@@ -40,11 +46,16 @@ def verify(data: bytes, *, model: str | Path | None = None) -> list[str]:
     ]
     if findings:
         return findings
+    header = parsed.header
     try:
         payloads = parsed.payloads()
-        pack = store.find_by_id(parsed.header.weights_id, model)
-        header = parsed.header
-        decode_index_map(payloads, header, *pack.tables(header.tier, header.coding))
+    except FormatError as error:
+        return [error.message]
+    if header.coding == "context":
+        header.check_pixels(max_pixels)
+    tables = store.find_by_id(header.weights_id, model).tables(header.tier, header.coding)
+    try:
+        decode_index_map(payloads, header, *tables)
     except FormatError as error:
         return [error.message]
     return []

@@ -150,3 +150,17 @@ def test_a_huge_size_in_a_small_file_takes_no_memory_before_the_limit() -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 8 * 2**20
+
+
+def test_verify_does_not_run_the_context_model_for_a_huge_size_either() -> None:
+    from vqcodec.errors import LimitError
+
+    pack = PACKS / "tiny-context"
+    header = Header(6, "context", 1, store.load(pack).weights_id, 65535, 65535)
+    data = container.write(header, [b"x"])
+    with pytest.raises(LimitError, match="65535x65535"):
+        verify(data, model=pack)
+    small = container.write(Header(6, "context", 1, header.weights_id, 100, 100), [b"x"])
+    with pytest.raises(LimitError, match="100x100 is more than 9,999 pixels"):
+        verify(small, model=pack, max_pixels=9999)
+    assert isinstance(verify(small, model=pack, max_pixels=10_000), list)

@@ -22,7 +22,7 @@ from vqcodec.bitstream.layout import (
     STRIDE,
     TIERS,
 )
-from vqcodec.errors import FormatError, TruncatedError, VersionError
+from vqcodec.errors import FormatError, LimitError, TruncatedError, VersionError
 
 _PREFIX = struct.Struct(">BBHHH")
 _CODING_OF_ID = {number: name for name, number in CODINGS.items()}
@@ -105,6 +105,16 @@ class Header:
             * alike(self.map_width, columns, (index - self.row_step * turn) % self.n_packets)
             for turn in range(self.n_packets)
         )
+
+    def check_pixels(self, max_pixels: int) -> None:
+        """Refuse, with a LimitError, a picture that is larger than its user takes."""
+        if self.width * self.height > max_pixels:
+            raise LimitError(
+                f"{self.width}x{self.height} is more than {max_pixels:,} pixels; "
+                "raise the limit with --max-pixels if you trust the file",
+                expected=max_pixels,
+                found=self.width * self.height,
+            )
 
     def write(self) -> bytes:
         """Return the prefix, 8 bytes."""

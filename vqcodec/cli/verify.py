@@ -41,7 +41,7 @@ def verify(
 
     def work(name: str) -> None:
         data = read_vqc_bytes(name)
-        findings = verification.verify(data, model=model)
+        findings = verification.verify(data, model=model, max_pixels=max_pixels)
         if with_pixels and not findings:
             from vqcodec import codec
 
