@@ -64,6 +64,7 @@ def draw(
     published: Sequence[Curve],
     theme: Theme = LIGHT,
     width_in: float = WIDTH_IN,
+    before: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Draw a metric over the rate.
 
@@ -73,11 +74,17 @@ def draw(
         published: curves to show for orientation, dashed; those without the metric are left out.
         theme: colours.
         width_in: of the figure; a narrow one has its legend in fewer columns.
+        before: results of an older pack on the same images, whose curve is dashed.
     """
     measured = curves(results, metric)
     others = [curve for curve in published if curve.points.get(metric)]
     ours = _reference(results)
     looks = styles([*results.get("codecs", {}), *measured], ours, theme)
+    if before is not None and (older := curves(before, metric).get(_reference(before))):
+        name = f"{ours}, {before['provenance']['model']['name']}"
+        measured[name] = older
+        looks[name] = styles([ours], ours, theme)[ours] | {"linewidth": 1.6, "linestyle": "--"}
+        looks[name] |= {"markersize": 4.5, "zorder": 4}
     shown = sorted(measured, key=lambda codec: (codec != ours, list(looks).index(codec)))
     space = width_in / WIDTH_IN
     n_letters = max(map(len, shown), default=0)

@@ -14,10 +14,17 @@ from eval.rows import OURS
 
 README = ROOT / "README.md"
 FIGURES = ROOT / "docs" / "images"
-RESULTS = {  # of the pack that ships
-    "Kodak": ROOT / "eval" / "results" / "kodak-photo-2.json",
-    "CLIC": ROOT / "eval" / "results" / "clic-photo-2.json",
+PACK = "photo-2"  # that ships
+_FOLDER = ROOT / "eval" / "results"
+RESULTS = {
+    "Kodak": _FOLDER / f"kodak-{PACK}.json",
+    "CLIC": _FOLDER / f"clic-{PACK}.json",
 }
+# Results of an older pack on the same images, such as {"Kodak": _FOLDER / "kodak-photo-1.json"}:
+# the figures show its curve dashed.
+BEFORE: dict[str, Path] = {}
+BITS = _FOLDER / f"bits-kodak-{PACK}.json"  # shown where it exists
+BITS_TIERS = (1, 4, 8)  # and the largest
 METRIC = "lpips_alex"
 BEGIN, END = "<!-- figures: python -m eval readme -->", "<!-- /figures -->"
 # The README shows what stands for its kind at these rates, not every codec at every scale.
@@ -34,6 +41,12 @@ def figure(name: str) -> Path:
     return FIGURES / f"rd-{name.lower()}.svg"
 
 
+def figure_note(name: str) -> str:
+    """Say which results a figure was drawn from."""
+    note = f"results {digest(RESULTS[name])}"
+    return f"{note}, before {digest(BEFORE[name])}" if name in BEFORE else note
+
+
 def section() -> str:
     """The text between the README's marks."""
     parts = []
@@ -41,11 +54,13 @@ def section() -> str:
         found = json.loads(path.read_text(encoding="utf-8"))
         parts.append(_table(name, path, found))
         parts.append(f"![{name}: LPIPS over bits per pixel]({figure(name).relative_to(ROOT)})")
+    if BITS.exists():
+        parts.append(_bits(json.loads(BITS.read_text(encoding="utf-8"))))
     return "\n\n".join(parts)
 
 
 def _table(name: str, path: Path, found: dict[str, Any]) -> str:
-    origin, metrics = found["provenance"], found["comparison"]["equal_bpp"]["metrics"]
+    metrics = found["comparison"]["equal_bpp"]["metrics"]
     rivals = {curve: title for curve, title in RIVALS.items() if curve in metrics[METRIC]}
     heads = ["tier", "bytes", "bpp", "LPIPS", *(f"{title}" for title in rivals.values())]
     lines = [[*heads, "PSNR, dB", "MS-SSIM"]]
@@ -64,15 +79,47 @@ def _table(name: str, path: Path, found: dict[str, Any]) -> str:
                 _short(means["ms_ssim"], 3),
             ]
         )
-    rows = ["| " + " | ".join(line) + " |" for line in lines]
-    rows.insert(1, "|" + "---|" * len(lines[0]))
     note = (
         f"{name}, {len(found['settings']['images'])} images, means; other codecs' LPIPS read off "
-        f"their curves at our rate.\n"
-        f"`python -m eval rd`, commit {origin['commit'][:7]}, model {origin['model']['name']}, "
-        f"{origin['cpu']}, {origin['cores']} cores; [all rows]({path.relative_to(ROOT)})."
+        f"their curves at our rate.\n{_origin('rd', path, found)}"
     )
-    return note + "\n\n" + "\n".join(rows)
+    return f"{note}\n\n{_rows(lines)}"
+
+
+def _bits(found: dict[str, Any]) -> str:
+    """What the context model saves, at a few tiers."""
+    last = max(entry["tier"] for entry in found["summary"])
+    lines = [["tier", "words", "bpp, fixed", "bpp, context", "saving"]]
+    lines += [
+        [
+            str(entry["tier"]),
+            f"{entry['codebook_size']:,}",
+            *(_short(entry["bpp"][coding], 4) for coding in ("fixed", "context")),
+            f"{entry['saving_percent']:.1f} %",
+        ]
+        for entry in found["summary"]
+        if entry["tier"] in (*BITS_TIERS, last)
+    ]
+    note = (
+        f"The same indices in coding `fixed` and `context`, whole files, Kodak, "
+        f"{len(found['settings']['images'])} images, means.\n{_origin('bits', BITS, found)}"
+    )
+    return f"{note}\n\n{_rows(lines)}"
+
+
+def _origin(command: str, path: Path, found: dict[str, Any]) -> str:
+    origin = found["provenance"]
+    return (
+        f"`python -m eval {command}`, commit {origin['commit'][:7]}, model "
+        f"{origin['model']['name']}, {origin['cpu']}, {origin['cores']} cores; "
+        f"[all rows]({path.relative_to(ROOT)})."
+    )
+
+
+def _rows(lines: list[list[str]]) -> str:
+    rows = ["| " + " | ".join(line) + " |" for line in lines]
+    rows.insert(1, "|" + "---|" * len(lines[0]))
+    return "\n".join(rows)
 
 
 def _short(value: float, digits: int) -> str:
@@ -98,7 +145,9 @@ def update() -> list[Path]:
     for name, path in RESULTS.items():
         found = json.loads(path.read_text(encoding="utf-8"))
         curves = published.curves(found["settings"]["published"] or "")
-        drawn = plots.draw(found, METRIC, curves)
-        plots.write(drawn, figure(name), note=f"results {digest(path)}")
+        older = BEFORE.get(name)
+        before = json.loads(older.read_text(encoding="utf-8")) if older else None
+        drawn = plots.draw(found, METRIC, curves, before=before)
+        plots.write(drawn, figure(name), note=figure_note(name))
         written.append(figure(name))
     return written

@@ -24,8 +24,8 @@ def distances(results: Mapping[str, Any], ours: str) -> str:
 
 
 def _table(entries: list[Mapping[str, Any]], name: str, ours: str) -> str:
-    found = {(entry["codec"], entry["point"]): entry["sets"] for entry in entries}
-    if all(number(sets.get(name)) is None for sets in found.values()):
+    found = {(entry["codec"], entry["point"]): entry for entry in entries}
+    if all(number(entry["sets"].get(name)) is None for entry in entries):
         return ""
     codecs = sorted(dict.fromkeys(codec for codec, _ in found), key=lambda codec: codec != ours)
     points = sorted({point for _, point in found})
@@ -35,16 +35,19 @@ def _table(entries: list[Mapping[str, Any]], name: str, ours: str) -> str:
     ]
     caption = (
         f"{label(name)} between the patches of all originals and all decoded pictures, better ↓, "
-        "by point: our tier, or the rate that another codec was asked for."
+        "by point: our tier, or the number of the rate that another codec was asked for. Points of "
+        "one column differ in rate, which is told below each figure in bits per pixel."
     )
     head = ["codec", *map(str, points)]
     return table(caption, head, rows, codecs.index(ours) if ours in codecs else None)
 
 
-def _cell(sets: Mapping[str, Any] | None, name: str) -> str:
-    if sets is None or number(sets.get(name)) is None:
+def _cell(entry: Mapping[str, Any] | None, name: str) -> str:
+    if entry is None or number(entry["sets"].get(name)) is None:
         return ABSENT
+    sets = entry["sets"]
     digits = DIGITS.get(name, 4)
     spread = number(sets.get(f"{name}_std"))
     tail = f" ± {figure(spread, digits)}" if spread is not None else ""
-    return figure(sets[name], digits) + tail
+    rate = f"<small>{figure(entry['bpp']['mean'], 4)}</small>"
+    return f"{figure(sets[name], digits)}{tail}{rate}"

@@ -104,6 +104,23 @@ def test_published_curves_are_dashed_thin_and_marked() -> None:
     assert len(plots.draw(RUN, "psnr_db", PUBLISHED).legends) == 1
 
 
+def test_an_older_packs_curve_is_dashed_beside_ours() -> None:
+    before = {**RUN, "provenance": {"model": {"name": "photo-0"}}}
+    figure = plots.draw(RUN, "lpips_alex", [], before=before)
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[0] == "vqcodec"
+    older = figure.axes[0].lines[names.index("vqcodec, photo-0")]
+    now = figure.axes[0].lines[0]
+    assert older.is_dashed()
+    assert not now.is_dashed()
+    assert older.get_linewidth() < now.get_linewidth()
+    assert older.get_color() == now.get_color()
+    nothing = {**before, "rows": [], "summary": []}
+    assert len(plots.draw(RUN, "psnr_db", [], before=nothing).axes[0].lines) == len(
+        plots.draw(RUN, "psnr_db", []).axes[0].lines
+    )
+
+
 def test_a_note_goes_into_the_file(tmp_path: Path) -> None:
     figure = plots.draw(RUN, "psnr_db", [])
     plots.write(figure, tmp_path / "a.svg", note="results <12>")

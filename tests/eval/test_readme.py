@@ -7,13 +7,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from eval import compare, readme
+from eval import compare, readme, savings
 from eval.rows import Row, as_json, summarise
 
 
-def results(codecs: dict[str, float]) -> dict[str, Any]:
+def results(codecs: dict[str, float], tiers: int = 9) -> dict[str, Any]:
     """Curves whose LPIPS at point p is a number minus p / 100, at p / 100 bpp."""
     rows = [
         Row(
@@ -21,7 +22,7 @@ def results(codecs: dict[str, float]) -> dict[str, Any]:
             metrics={"psnr_db": 20.0 + point, "ms_ssim": None, "lpips_alex": lpips - point / 100},
         )
         for codec, lpips in codecs.items()
-        for point in range(1, 10)
+        for point in range(1, 1 + tiers)
     ]  # fmt: skip
     for row in rows:
         row.metrics["ms_ssim"] = 0.5
@@ -47,6 +48,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
     monkeypatch.setattr(readme, "FIGURES", tmp_path)
     monkeypatch.setattr(readme, "RESULTS", {"Kodak": path})
+    monkeypatch.setattr(readme, "BEFORE", {})
+    monkeypatch.setattr(readme, "BITS", tmp_path / "bits-kodak.json")
     return tmp_path
 
 
@@ -60,6 +63,60 @@ def test_the_section_is_replaced_and_the_rest_stays(desk: Path) -> None:
     assert "| 3 | 375 | .0300 | .470 | .670 | 23.0 | .500 |" in text
     assert "commit 0123456" in text
     assert [path.name for path in written] == ["README.md", "rd-kodak.svg"]
+
+
+def test_eleven_tiers_of_our_own_rates_have_a_line_each(desk: Path) -> None:
+    found = results({"vqcodec": 0.5}, tiers=11)
+    mine = [Row(**{**row, "bpp": 0.9 * row["bpp"]}) for row in found["rows"]]
+    theirs = [Row(**row) for row in results({"vvc": 0.7})["rows"]]
+    summary = summarise([*mine, *theirs])
+    found |= {"summary": summary, "comparison": compare.compare(summary, 1)}
+    (desk / "kodak.json").write_text(json.dumps(found), encoding="utf-8")
+    lines = readme.section().splitlines()
+    assert [line.split(" | ")[0] for line in lines if line[:3] in ("| 1", "| 9")] == [
+        "| 1", "| 9", "| 10", "| 11",
+    ]  # fmt: skip
+    assert "| 1 | 125 | .0090 | .490 | - | 21.0 | .500 |" in lines  # below VVC's smallest
+    # VVC between .08 and .09 bpp at .081, in the logarithm of the rate
+    share = np.log(8.1 / 8) / np.log(9 / 8)
+    value = f"{0.62 - 0.01 * share:.3f}".removeprefix("0")
+    assert f"| 9 | 1,125 | .0810 | .410 | {value} | 29.0 | .500 |" in lines
+    assert "| 11 | 1,375 | .0990 | .390 | - | 31.0 | .500 |" in lines
+
+
+def test_bits_are_shown_where_they_were_counted(desk: Path) -> None:
+    assert "context" not in readme.section()
+    rows = [
+        savings.Row(
+            "a", 10, 100, tier, 2 ** (tier + 2), 20,
+            {
+                file: savings.Size(size, size)
+                for file, size in {
+                    "fixed": 10 * tier, "context": 8 * tier, "fixed/4": 9, "context/4": 9,
+                    "fixed/20": 9, "context/20": 9,
+                }.items()
+            },
+            "",
+        )
+        for tier in range(1, 12)
+    ]  # fmt: skip
+    found = {
+        "provenance": results({"vqcodec": 1})["provenance"],
+        "settings": {"images": ["a"]},
+        "summary": savings.summarise(rows),
+    }
+    readme.BITS.write_text(json.dumps(found), encoding="utf-8")
+    lines = readme.section().splitlines()
+    assert lines[-6:] == [
+        "| tier | words | bpp, fixed | bpp, context | saving |",
+        "|---|---|---|---|---|",
+        "| 1 | 8 | .0800 | .0640 | 20.0 % |",
+        "| 4 | 64 | .3200 | .2560 | 20.0 % |",
+        "| 8 | 1,024 | .6400 | .5120 | 20.0 % |",
+        "| 11 | 8,192 | .8800 | .7040 | 20.0 % |",
+    ]
+    assert "`python -m eval bits`, commit 0123456, model m" in lines[-8]
+    assert "[all rows](bits-kodak.json)" in lines[-8]
 
 
 def test_it_says_the_same_twice(desk: Path) -> None:
@@ -77,6 +134,19 @@ def test_the_figure_names_the_results_it_shows(desk: Path) -> None:
     with (desk / "other.json").open("a") as file:
         file.write("\n")
     assert readme.digest(desk / "other.json") not in note
+
+
+def test_an_older_packs_curve_is_in_the_figure(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme.update()
+    now = (desk / "rd-kodak.svg").read_text(encoding="utf-8")
+    older = results({"vqcodec": 0.6, "vvc": 0.7})
+    older["provenance"]["model"]["name"] = "photo-0"
+    (desk / "older.json").write_text(json.dumps(older), encoding="utf-8")
+    monkeypatch.setattr(readme, "BEFORE", {"Kodak": desk / "older.json"})
+    readme.update()
+    then = (desk / "rd-kodak.svg").read_text(encoding="utf-8")
+    assert now.count("stroke-dasharray") < then.count("stroke-dasharray")
+    assert f"before {readme.digest(desk / 'older.json')}" in then
 
 
 def test_a_readme_without_marks_is_left_alone(desk: Path) -> None:

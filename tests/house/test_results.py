@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eval import readme, rows
+from eval import bits, readme, rows, savings
 from eval.provenance import ROOT
 from vqcodec.packs import store
 
@@ -28,7 +28,42 @@ def test_results_are_of_the_pack_that_ships(name: str) -> None:
     assert found["provenance"]["model"] == {"name": pack.name, "sha256": pack.digest}
     assert re.fullmatch(r"[0-9a-f]{40}", found["provenance"]["commit"])  # no "+changes"
     assert found["failed"] == []
-    assert {row["point"] for row in found["rows"] if row["codec"] == rows.OURS} == set(range(1, 10))
+    tiers = {entry.tier for entry in pack.manifest.tiers}
+    assert {row["point"] for row in found["rows"] if row["codec"] == rows.OURS} == tiers
+    assert found["settings"].get("rdo") is None  # as the command does without the option
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_codecs_were_asked_for_the_rates_of_today(name: str) -> None:
+    assert results(name)["settings"]["rates_bpp"] == list(rows.RATES_BPP)
+
+
+def test_bits_are_of_the_pack_that_ships() -> None:
+    if not readme.BITS.exists():
+        pytest.skip(f"there is no {readme.BITS.name}")
+    found, pack = json.loads(readme.BITS.read_text(encoding="utf-8")), store.find()
+    assert found["schema"] == bits.SCHEMA
+    assert found["provenance"]["model"] == {"name": pack.name, "sha256": pack.digest}
+    assert re.fullmatch(r"[0-9a-f]{40}", found["provenance"]["commit"])  # no "+changes"
+    assert found["failed"] == []
+    assert found["settings"]["images"] == results("Kodak")["settings"]["images"]
+    assert [entry["tier"] for entry in found["summary"]] == [e.tier for e in pack.manifest.tiers]
+    made = [
+        savings.Row(
+            **{**row, "sizes": {file: savings.Size(**n) for file, n in row["sizes"].items()}}
+        )
+        for row in found["rows"]
+    ]
+    assert savings.summarise(made) == found["summary"]
+    assert not re.findall(r'(?<=["\s(])/[A-Za-z]\S*', readme.BITS.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", list(readme.BEFORE))
+def test_the_curve_before_is_of_another_pack_on_the_same_images(name: str) -> None:
+    older = json.loads(readme.BEFORE[name].read_text(encoding="utf-8"))
+    assert older["schema"] == rows.SCHEMA
+    assert older["settings"]["images"] == results(name)["settings"]["images"]
+    assert older["provenance"]["model"]["sha256"] != store.find().digest
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,7 +89,7 @@ def test_the_readme_shows_the_results() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_figure_was_drawn_from_the_results(name: str) -> None:
     drawn = readme.figure(name).read_text(encoding="utf-8")
-    assert f"results {readme.digest(readme.RESULTS[name])}" in drawn, "run 'python -m eval readme'"
+    assert f"{readme.figure_note(name)}<" in drawn, "run 'python -m eval readme'"
 
 
 def test_the_packs_manifest_tells_the_same_quality() -> None:

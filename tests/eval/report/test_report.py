@@ -219,6 +219,8 @@ def test_distances_of_sets_where_they_were_measured(
     text = Outline(written(tmp_path)).text
     assert "KID between" in text
     assert "0.0123 ± 0.0020" in text
+    rate = results["summary"][1]["bpp"]["mean"]
+    assert f"0.0123 ± 0.0020<small>{rate:.4f}</small>" in written(tmp_path)
     assert "FID between" not in text
     assert text.count("too <few>") == 1
     assert "(figures from anchors.tsv)" in text
