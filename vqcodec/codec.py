@@ -8,7 +8,7 @@ networks, after everything that can fail without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -111,21 +111,29 @@ def encode(
         if coding == "auto":
             context = pack.context(tier) if n_packets == 1 else None
             modes = [mode for mode in CODINGS if mode != "context" or context is not None]
-        headers = [header(tier, mode) for mode in modes]
         nets = _nets(pack.path, pack.digest, device, threads)
         padded = frame.pad(pixels, pack.manifest.stride)
+
+        def smallest(indices: NDArray[np.int32], modes: Sequence[str]) -> bytes:
+            heads = [header(tier, mode) for mode in modes]
+            return min(
+                (
+                    container.write(head, encode_index_map(indices, head, frequencies, context))
+                    for head in heads
+                ),
+                key=len,
+            )
+
         weight = DEFAULT_RDO if rdo is None else rdo
         if context is not None and n_packets == 1 and weight:
-            latents = nets.to_latents(padded, tier, progress)
-            words = nets.codewords(tier)
-            indices = choose(latents, words, header(tier, "context"), context, weight)
-        else:
-            indices = nets.to_indices(padded, tier, progress)
-        files = (
-            container.write(head, encode_index_map(indices, head, frequencies, context))
-            for head in headers
-        )
-        return min(files, key=len)
+            latents, words = nets.to_latents(padded, tier, progress), nets.codewords(tier)
+            chosen = choose(latents, words, header(tier, "context"), context, weight)
+            data = smallest(chosen, ["context"])
+            # Where fixed coding is smaller, as of some very small maps, nothing is gained by words
+            # that are not the nearest.
+            if coding == "context" or len(data) < _fixed_bytes(header(tier, "fixed")):
+                return data
+        return smallest(nets.to_indices(padded, tier, progress), modes)
 
     def at_most(tier: int) -> float:
         return _fixed_bytes(header(tier, "fixed")) if coding in ("auto", "fixed") else math.inf
