@@ -13,9 +13,11 @@ from vqcodec.cli import shared
 from vqcodec.cli.console import Console
 from vqcodec.cli.train_options import data_option, path, recipe_option, weights_option
 from vqcodec.errors import InputError
+from vqcodec.rdo import MAX_WEIGHT
 
 if TYPE_CHECKING:
     from vqcodec.nets.load import Nets
+    from vqcodec.packs.store import Pack
 
 _threads_option = click.option(
     "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
@@ -144,6 +146,11 @@ def export(
     help="Distances to measure.",
 )
 @click.option("--pictures", type=path, help="Folder for side-by-side PNGs.")
+@click.option(
+    "--rdo",
+    type=click.FloatRange(0, MAX_WEIGHT),
+    help="Weight of the bits, as in 'vqcodec encode'; of packs.",
+)
 @_threads_option
 @shared.talk_options
 def measure(
@@ -156,6 +163,7 @@ def measure(
     crop_px: int,
     metrics: str,
     pictures: Path | None,
+    rdo: float | None,
     threads: int,
 ) -> None:
     """Measure MODEL on photos: a pack's name or folder, a run, or weights of one.
@@ -173,7 +181,9 @@ def measure(
         raise click.BadParameter(f"tiers are 1 to {max(TIERS)}.", param_hint="--tiers")
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
-    nets, named = _nets(model, threads)
+    nets, named, pack = _nets(model, threads)
+    if rdo is not None and pack is None:
+        raise click.UsageError("--rdo goes by the context model of a pack, and MODEL is none.")
     rows = measure(
         nets,
         data,
@@ -184,6 +194,8 @@ def measure(
         metrics=names,
         pictures=pictures,
         names=named,
+        pack=pack,
+        rdo=rdo,
     )
     for row in rows:
         if console.is_json:
@@ -192,11 +204,11 @@ def measure(
             console.result(str(row))
 
 
-def _nets(model: str, threads: int) -> tuple[Nets, dict[int, str]]:
+def _nets(model: str, threads: int) -> tuple[Nets, dict[int, str], Pack | None]:
     """Networks of a pack or of weights that a run wrote.
 
     Returns:
-        The networks, and what their codebook is called, by tier, where that is not "tier T".
+        The networks; what their codebook is called, by tier, where that is not "tier T"; the pack.
     """
     import torch
 
@@ -209,13 +221,14 @@ def _nets(model: str, threads: int) -> tuple[Nets, dict[int, str]]:
     torch.set_num_threads(threads)
     path = find_start(model)
     if (path.parent / MANIFEST_NAME).is_file():
-        return load(store.load(path.parent), device="cpu", threads=threads), {}
+        pack = store.load(path.parent)
+        return load(pack, device="cpu", threads=threads), {}, pack
     start, named = load_start(path), {}
     if start.base is not None and not start.codebooks:
         # The file does not say under which condition it was trained: recipes leave it at this.
         tier = Codebooks().base_tier
         start.codebooks, named = {tier: start.base}, {tier: "base"}
-    return start.tokenizer().to_nets(), named
+    return start.tokenizer().to_nets(), named, None
 
 
 def _note(text: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +20,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from vqcodec.bitstream import container
+from vqcodec.codec import encode
 from vqcodec.errors import InputError
 from vqcodec.nets.load import Nets
+from vqcodec.packs.store import Pack
+from vqcodec.payload import decode_index_map
 from vqcodec.training.perceptual import perceptual
 from vqcodec.training.photos import read_photos
 
@@ -43,6 +47,8 @@ class Row:
         used_share: share of the codebook that occurs at all in these photos.
         entropy_bits: of the indices' histogram over all photos, per index (log2 K at most).
         decode_ms: median time of the decoder per megapixel; noisy on a busy machine.
+        coded_bits: of the photos' payloads, per index, in the smallest coding that the pack has;
+            None of what is not a pack.
     """
 
     name: str
@@ -54,6 +60,7 @@ class Row:
     used_share: float
     entropy_bits: float
     decode_ms: float
+    coded_bits: float | None = None
 
     def __str__(self) -> str:
         """One line of the table."""
@@ -61,7 +68,8 @@ class Row:
         return (
             f"{self.name:6} K {self.codebook_size:4d} {figures} psnr {self.psnr_db:.2f} dB "
             f"used {self.used_share:.1%} entropy {self.entropy_bits:.2f} bits "
-            f"decode {self.decode_ms:.0f} ms/MP"
+            + ("" if self.coded_bits is None else f"coded {self.coded_bits:.3f} bits ")
+            + f"decode {self.decode_ms:.0f} ms/MP"
         )
 
 
@@ -77,6 +85,8 @@ def measure(
     pictures: Path | None = None,
     progress: Callable[[str], None] | None = None,
     names: Mapping[int, str] | None = None,
+    pack: Pack | None = None,
+    rdo: float | None = None,
 ) -> list[Row]:
     """Measure a model.
 
@@ -91,6 +101,8 @@ def measure(
         pictures: folder for side-by-side PNGs of original and decoded crops, if any.
         progress: called with each photo's name.
         names: of the rows by tier, where they are not "tier T".
+        pack: what `nets` is of; photos are then coded as the codec codes them.
+        rdo: weight of the bits, as in `vqcodec.encode`.
 
     Raises:
         InputError: no photos, no weights for a metric, or no codebook for any of the tiers.
@@ -105,6 +117,7 @@ def measure(
     judges = {name: perceptual(name, weights) for name in metrics}
     sums: dict[int, list[list[float]]] = {tier: [] for tier in known}
     counts = {tier: np.zeros(len(nets.codebooks[tier]), np.int64) for tier in known}
+    coded = {tier: [0, 0] for tier in known}  # bits, indices
     times: dict[int, list[float]] = {tier: [] for tier in known}
     for name, pixels in read_photos(data, most=most):
         crop = _centre(pixels, crop_px)
@@ -112,7 +125,9 @@ def measure(
         with torch.inference_mode():
             wanted = {key: judge.features(truth) for key, judge in judges.items()}
             for tier in known:
-                indices = nets.to_indices(crop, tier)
+                indices, n_bytes = _coded(nets, pack, crop, tier, rdo)
+                coded[tier][0] += 8 * n_bytes
+                coded[tier][1] += indices.size
                 counts[tier] += np.bincount(indices.ravel(), minlength=len(counts[tier]))
                 begun = time.perf_counter()
                 decoded = nets.to_pixels(indices, tier)
@@ -132,9 +147,24 @@ def measure(
     if not any(sums.values()):
         raise InputError(f"{data}: no photos found.", path=data)
     return [
-        _row(labels[tier], tier, sums[tier], counts[tier], list(judges), times[tier])
+        replace(
+            _row(labels[tier], tier, sums[tier], counts[tier], list(judges), times[tier]),
+            coded_bits=coded[tier][0] / coded[tier][1] if pack else None,
+        )
         for tier in known
     ]
+
+
+def _coded(
+    nets: Nets, pack: Pack | None, crop: NDArray[np.uint8], tier: int, rdo: float | None
+) -> tuple[NDArray[np.int32], int]:
+    """Indices of a crop, and the size of their payload; 0 where there is no pack to code with."""
+    if pack is None:
+        return nets.to_indices(crop, tier), 0
+    data = encode(crop, tier=tier, model=pack.path, rdo=rdo)
+    parsed = container.parse(data)
+    tables = pack.tables(tier, parsed.header.coding)
+    return decode_index_map(parsed.payloads(), parsed.header, *tables), len(parsed.payloads()[0])
 
 
 def _row(

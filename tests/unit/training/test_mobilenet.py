@@ -169,3 +169,19 @@ def test_only_tiers_that_have_a_codebook_are_measured(photos: Path, tiny_pack: P
     none = Nets(whole.net, {}, torch.device("cpu"))
     with pytest.raises(InputError, match="no codebook"):
         measure(none, photos, photos, tiers=[1], metrics=[])
+
+
+def test_packs_are_measured_as_they_code(
+    photos: Path, tiny_context_pack: Path, tiny_pack: Path
+) -> None:
+    arguments = ["--data", str(photos), "--weights", str(photos), "--metrics", "", "--json"]
+
+    def bits(model: Path | str, *more: str) -> list[float]:
+        asked = ["measure", str(model), *arguments, "--tiers", "4,6", *more]
+        result = CliRunner().invoke(train, asked, catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return [json.loads(line)["coded_bits"] for line in result.stdout.splitlines()]
+
+    nearest, cheaper = bits(tiny_context_pack, "--rdo", "0"), bits(tiny_context_pack, "--rdo", "9")
+    assert all(b < a for a, b in zip(nearest, cheaper, strict=True))
+    assert all(a <= b for a, b in zip(bits(tiny_pack), (6, 8), strict=True))
