@@ -8,7 +8,7 @@ networks, after everything that can fail without it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,34 +106,26 @@ def encode(
 
     def make(tier: int) -> bytes:
         # An explicit weight asks for the model as explicit coding does: refused without one.
-        frequencies, context = pack.tables(tier, "context" if rdo else coding)
-        modes = [coding]
-        if coding == "auto":
-            context = pack.context(tier) if n_packets == 1 else None
-            modes = [mode for mode in CODINGS if mode != "context" or context is not None]
+        tables = pack.tables(tier, "context" if rdo else coding)
+        if coding == "auto" and n_packets == 1:
+            tables = tables[0], pack.context(tier)
         nets = _nets(pack.path, pack.digest, device, threads)
         padded = frame.pad(pixels, pack.manifest.stride)
-
-        def smallest(indices: NDArray[np.int32], modes: Sequence[str]) -> bytes:
-            heads = [header(tier, mode) for mode in modes]
-            return min(
-                (
-                    container.write(head, encode_index_map(indices, head, frequencies, context))
-                    for head in heads
-                ),
-                key=len,
-            )
-
         weight = DEFAULT_RDO if rdo is None else rdo
-        if context is not None and n_packets == 1 and weight:
+        if tables[1] is not None and n_packets == 1 and weight:
             latents, words = nets.to_latents(padded, tier, progress), nets.codewords(tier)
-            chosen = choose(latents, words, header(tier, "context"), context, weight)
-            data = smallest(chosen, ["context"])
+            head = header(tier, "context")
+            chosen = choose(latents, words, head, tables[1], weight)
+            data = container.write(head, encode_index_map(chosen, head, *tables))
             # Where fixed coding is smaller, as of some very small maps, nothing is gained by words
             # that are not the nearest.
             if coding == "context" or len(data) < _fixed_bytes(header(tier, "fixed")):
                 return data
-        return smallest(nets.to_indices(padded, tier, progress), modes)
+        indices = nets.to_indices(padded, tier, progress)
+        modes = [mode for mode in CODINGS if mode != "context" or tables[1] is not None]
+        heads = [header(tier, mode) for mode in (modes if coding == "auto" else [coding])]
+        files = (container.write(head, encode_index_map(indices, head, *tables)) for head in heads)
+        return min(files, key=len)
 
     def at_most(tier: int) -> float:
         return _fixed_bytes(header(tier, "fixed")) if coding in ("auto", "fixed") else math.inf
