@@ -67,6 +67,7 @@ def show_pack(name: str | None, console: Console) -> None:
             stride=manifest.stride,
             net_kind=manifest.net_kind,
             net_config=dict(manifest.net_config),
+            context_tiers=pack.context_tiers(),
             training=_plain(dict(manifest.training)),
             quality=_plain(dict(manifest.quality)),
         )
@@ -79,8 +80,11 @@ def show_pack(name: str | None, console: Console) -> None:
         f"  sha256       {pack.digest}",
         f"  network      {manifest.net_kind}, stride {manifest.stride}",
     ]
+    coded = pack.context_tiers()
+    if coded:
+        lines.append(f"  context      model for the tiers {', '.join(map(str, coded))}")
     lines += [
-        f"  tier {entry.tier}       {entry.codebook_size} words"
+        f"  tier {entry.tier:<2}      {entry.codebook_size} words"
         f"{' (default)' if entry.tier == manifest.default_tier else ''}"
         for entry in manifest.tiers
     ]

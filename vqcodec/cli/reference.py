@@ -116,6 +116,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "stride": "pixels per index along an axis",
         "net_kind": "`light` or `taming`",
         "net_config": "arguments of the network",
+        "context_tiers": "tiers that have a context model (coding mode context)",
         "training": "how it was trained, free keys",
         "quality": "what it measures, free keys",
     },

@@ -6,6 +6,7 @@ checked here or where the model is made. Read without torch, and only for coding
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,20 @@ class _Tensors:
                 f"{key}: {tensor.dtype} {tensor.shape}, expected {dtype.__name__} ({wanted})"
             )
         return tensor
+
+
+def context_tiers(weights: Path) -> list[int]:
+    """List the tiers that have a context model, ascending; nothing of it is checked.
+
+    Raises:
+        PackError: no safetensors file.
+    """
+    try:
+        with safe_open(weights, framework="numpy") as file:
+            found = [re.fullmatch(r"context\.(\d{1,2})\.bias", key) for key in file.keys()]
+    except (OSError, SafetensorError) as error:
+        raise PackError(f"{weights}: {error}; get the pack again", path=weights) from error
+    return sorted(int(match[1]) for match in found if match)
 
 
 def read_context(weights: Path, tier: int, codebook_size: int) -> ContextModel | None:

@@ -22,7 +22,7 @@ from vqcodec.bitstream.registry import describe_weights
 from vqcodec.entropy.context import ContextModel
 from vqcodec.errors import ModelMismatchError, ModelNotFoundError, PackError
 from vqcodec.packs import tables
-from vqcodec.packs.context import read_context
+from vqcodec.packs.context import context_tiers, read_context
 from vqcodec.packs.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 DEFAULT_MODEL: Final = "photo-2"
@@ -113,6 +113,10 @@ class Pack:
         size = self.codebook_size(tier)
         self.check()
         return tables.read_frequencies(self.weights_path, tier, size)
+
+    def context_tiers(self) -> list[int]:
+        """List the tiers that have a context model; PackError when the weights cannot be read."""
+        return context_tiers(self.weights_path)
 
     def context(self, tier: int) -> ContextModel | None:
         """Read a tier's context model; None when the pack has none for it.

@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 
 from vqcodec.errors import ModelMismatchError, PackError
 from vqcodec.packs import store
-from vqcodec.packs.context import read_context
+from vqcodec.packs.context import context_tiers, read_context
 
 PACKS = Path(__file__).parents[2] / "packs"
 TENSORS = load_file(PACKS / "tiny-context" / "weights.safetensors")
@@ -190,3 +190,12 @@ def test_what_is_no_safetensors_file_is_refused(weights: Path, data: bytes) -> N
     weights.write_bytes(data)
     with pytest.raises(PackError):
         read_context(weights, 1, 8)
+
+
+def test_a_pack_says_which_tiers_have_a_model(
+    tiny_pack: Path, tiny_context_pack: Path, tmp_path: Path
+) -> None:
+    assert store.load(tiny_pack).context_tiers() == []
+    assert store.load(tiny_context_pack).context_tiers() == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(PackError, match="get the pack again"):
+        context_tiers(tmp_path / "weights.safetensors")
