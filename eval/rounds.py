@@ -171,7 +171,7 @@ def figures(costs: Sequence[Cost], pixels: int) -> dict[str, Any]:
     """
     found: dict[str, Any] = {"runs": len(costs)}
     for time in TIMES:
-        found[f"{time}_per_megapixel"] = _spread([cost[time] * 1e6 / pixels for cost in costs])
+        found[f"{time}_per_megapixel"] = spread([cost[time] * 1e6 / pixels for cost in costs])
     if "peak_rss_bytes" in costs[0]:
         found["peak_rss_bytes"] = int(max(cost["peak_rss_bytes"] for cost in costs))
     return found
@@ -213,7 +213,8 @@ def exponent(pixels: Sequence[float], seconds: Sequence[float]) -> float | None:
     return _rounded(fit.slope)
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """The "median", "low" and "high" of what the rounds cost."""
     return {
         "median": _rounded(statistics.median(values)),
         "low": _rounded(min(values)),

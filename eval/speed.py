@@ -1,4 +1,4 @@
-"""Seconds and memory: ours, taming's full-size networks and other codecs in turns, and our scaling.
+"""Seconds and memory: ours, taming's networks and other codecs in turns, our scaling, our coding.
 
 Cold is a command in a new process, from image file to image file; warm is a process that has done
 the job once, from a PNG file to a coded file and from that to pixels in memory.
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eval import codecs, scaling
+from eval import codecs, map_coding, scaling
 from eval.codecs.base import Codec, CodecError, shown
 from eval.rounds import Cost, Subject, Worker, figures, ratios, run_measured, take_turns
 from eval.warm import OURS, TAMING, VERBS
@@ -38,6 +38,8 @@ def run(
     sizes: Sequence[float] = scaling.SIZES,
     anchors: Iterable[str] = ANCHORS,
     is_taming: bool = True,
+    is_compared: bool = True,
+    map_shapes: Sequence[map_coding.Shape] = (),
     report: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Time everything.
@@ -51,37 +53,61 @@ def run(
         sizes: of the mosaics, in megapixels; none leaves the scaling out.
         anchors: names of `codecs.NAMES`.
         is_taming: whether to time taming's networks.
+        is_compared: whether to time ours beside others at all.
+        map_shapes: height and width of the pictures on which coding the index map alone is timed.
         report: is told what comes next.
 
     Returns:
         "comparison": see `compare`; "absent": {"codec", "remedy"} of what cannot run here;
-        "scaling": see `scaling.measure`, null without sizes.
+        "scaling": see `scaling.measure`; "map_coding": see `map_coding.measure`. What was not asked
+        for is null.
 
     Raises:
         RuntimeError: a codec failed.
     """
     ours = Subject({"name": OURS, "tier": tier, "model": model, "threads": threads}, f"tier {tier}")
-    subjects, absent = [ours], []
+    found = sized = coding = None
+    absent: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        picture = scaling.write_mosaic(photos[:1], *COMPARED, folder)
-        report("settings of the anchors")
-        # The budget of the anchors; this also finds out at once what is wrong with ours.
-        run_measured(ours.command(ours.task("encode", picture, *COMPARED)))
-        budget = Path(ours.task("encode", picture, *COMPARED).coded).stat().st_size
-        if is_taming and find_spec("taming") is None:
-            remedy = "pip install --no-deps taming-transformers==0.0.1"
-            absent.append({"codec": TAMING, "remedy": remedy})
-        elif is_taming:
-            subjects.append(_taming(threads))
-        for name in anchors:
-            try:
-                subjects.append(_anchor(codecs.load(name), picture, budget, folder))
-            except (codecs.CodecAbsentError, CodecError) as error:
-                absent.append({"codec": name, "remedy": str(error)})
-        found = compare(subjects, picture, repeats, report)
-        sized = scaling.measure(ours, photos, sizes, repeats, folder, report) if sizes else None
-    return {"comparison": found, "absent": absent, "scaling": sized}
+        if is_compared:
+            picture = scaling.write_mosaic(photos[:1], *COMPARED, folder)
+            report("settings of the anchors")
+            subjects, absent = _subjects(ours, anchors, picture, is_taming)
+            found = compare(subjects, picture, repeats, report)
+        if sizes:
+            sized = scaling.measure(ours, photos, sizes, repeats, folder, report)
+    if map_shapes:
+        coding = map_coding.measure(
+            photos, map_shapes, model=model, threads=threads, repeats=repeats, report=report
+        )
+    return {"comparison": found, "absent": absent, "scaling": sized, "map_coding": coding}
+
+
+def _subjects(
+    ours: Subject, anchors: Iterable[str], picture: Path, is_taming: bool
+) -> tuple[list[Subject], list[dict[str, str]]]:
+    """What to compare, ours first, and what cannot run here.
+
+    Raises:
+        RuntimeError: ours failed.
+    """
+    subjects, absent = [ours], []
+    # The budget of the anchors; this also finds out at once what is wrong with ours.
+    task = ours.task("encode", picture, *COMPARED)
+    run_measured(ours.command(task))
+    budget = Path(task.coded).stat().st_size
+    if is_taming and find_spec("taming") is None:
+        remedy = "pip install --no-deps taming-transformers==0.0.1"
+        absent.append({"codec": TAMING, "remedy": remedy})
+    elif is_taming:
+        subjects.append(_taming(int(ours.words["threads"])))
+    for name in anchors:
+        try:
+            subjects.append(_anchor(codecs.load(name), picture, budget, picture.parent))
+        except (codecs.CodecAbsentError, CodecError) as error:
+            absent.append({"codec": name, "remedy": str(error)})
+    return subjects, absent
 
 
 def compare(
@@ -182,7 +208,17 @@ def _anchor(codec: Codec, picture: Path, budget: int, folder: Path) -> Subject:
 
 def table(found: dict[str, Any]) -> str:
     """Lay the results out as text."""
-    compared = found["comparison"]
+    blocks = []
+    if found["comparison"]:
+        blocks.append(_comparison_lines(found["comparison"], found["absent"]))
+    if found["scaling"]:
+        blocks.append(_scaling_lines(found["scaling"]))
+    if found.get("map_coding"):  # older files have none
+        blocks.append(map_coding.lines(found["map_coding"]))
+    return "\n\n".join("\n".join(line.rstrip() for line in lines) for lines in blocks)
+
+
+def _comparison_lines(compared: dict[str, Any], absent: Sequence[dict[str, str]]) -> list[str]:
     lines = [
         f"{compared['width_px']}x{compared['height_px']}: wall-clock seconds per megapixel, median "
         "of rounds, and peak memory of the cold command",
@@ -202,10 +238,7 @@ def table(found: dict[str, Any]) -> str:
         cells = [_ratio(runs[run][verb]["wall"]) for run in ("cold", "warm") for verb in VERBS]
         memory = "/".join(f"{runs['cold'][verb]['peak_rss']:.2f}" for verb in VERBS)
         lines.append(_row(name, cells, memory, ""))
-    lines += [f"{entry['codec']} is absent: {entry['remedy']}" for entry in found["absent"]]
-    if found["scaling"]:
-        lines += ["", *_scaling_lines(found["scaling"])]
-    return "\n".join(line.rstrip() for line in lines)
+    return [*lines, *(f"{entry['codec']} is absent: {entry['remedy']}" for entry in absent)]
 
 
 def _scaling_lines(found: dict[str, Any]) -> list[str]:

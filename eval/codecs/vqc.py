@@ -12,6 +12,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Vqc:
     identity: str = field(init=False)
 
     def __post_init__(self) -> None:
-        told = json.loads(_call("models", "show", "--json", *([self.model] if self.model else [])))
+        told = show(self.model)
         tiers = tuple(entry["tier"] for entry in told["tiers"])
         self.settings = tuple(self.settings) or tiers
         if lacking := sorted(set(self.settings) - set(tiers)):
@@ -100,6 +101,18 @@ class Vqc:
             *(["--model", self.model] if self.model else []),
             *(["--threads", str(self.threads)] if self.threads else []),
         ]  # fmt: skip
+
+
+def show(model: str | None) -> dict[str, Any]:
+    """What `vqcodec models show --json` tells of a pack; None stands for the default.
+
+    Raises:
+        CodecError: there is no such model.
+    """
+    told: dict[str, Any] = json.loads(
+        _call("models", "show", "--json", *([model] if model else []))
+    )
+    return told
 
 
 def overhead_bytes(coded: Path) -> int:

@@ -10,6 +10,8 @@ import click
 from eval import options
 from eval.codecs import NAMES as CODECS
 
+PARTS = ("comparison", "scaling", "coding")
+
 
 def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> list[float]:
     del context, parameter
@@ -52,6 +54,16 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> li
 @click.option(
     "--taming/--no-taming", default=True, show_default=True, help="taming's full-size networks too."
 )
+@click.option(
+    "--coding-large",
+    is_flag=True,
+    help="Time coding the index map of 6000x4000 too, at the default and the largest tier.",
+)
+@click.option(
+    "--only",
+    type=click.Choice(PARTS),
+    help="Only this: ours beside others, ours by size, or coding the index map.",
+)
 @options.model
 @options.threads
 @options.json_path
@@ -62,15 +74,19 @@ def speed(
     sizes: list[float],
     anchors: list[str],
     taming: bool,
+    coding_large: bool,
+    only: str | None,
     model: str | None,
     threads: int | None,
     json_path: Path | None,
 ) -> None:
     """Seconds and peak memory of encode and decode, beside other codecs, in turns.
 
+    Also ours by size, and the seconds of coding the index map alone, by coding mode.
+
     Machines are shared and noisy: read the ratios.
     """
-    from eval import images, provenance
+    from eval import images, map_coding, provenance
     from eval import speed as timing
 
     threads = threads or min(2, os.cpu_count() or 1)
@@ -84,6 +100,9 @@ def speed(
             raise click.ClickException(str(error)) from error
         sources = [photo for photo in sources if photo.shape[1] >= photo.shape[0]] or sources
         named = photos.resolve().name
+    parts = [only] if only else PARTS
+    sizes = sizes if "scaling" in parts else []
+    shapes = [map_coding.SMALL, *([map_coding.LARGE] if coding_large else [])]
     try:
         timed = timing.run(
             sources,
@@ -94,6 +113,8 @@ def speed(
             sizes=sizes,
             anchors=anchors,
             is_taming=taming,
+            is_compared="comparison" in parts,
+            map_shapes=shapes if "coding" in parts else [],
             report=lambda line: click.echo(line, err=True),
         )
     except RuntimeError as error:
@@ -102,6 +123,7 @@ def speed(
         "schema": timing.SCHEMA,
         "provenance": provenance.provenance(model, threads),
         "settings": {
+            "parts": list(parts),
             "tier": tier,
             "repeats": repeats,
             "photos": named,
