@@ -78,6 +78,26 @@ def test_the_excess_is_taken_within_a_round(tiny_pack: Path) -> None:
     assert row["file_bytes"] == len(data)
 
 
+def test_encodings_follow_encodings(tiny_pack: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    encode, verify = map_coding.vqcodec.encode, map_coding.vqcodec.verify
+
+    def encode_told(*arguments: Any, **options: Any) -> bytes:
+        order.append(options["coding"])
+        return encode(*arguments, **options)
+
+    def verify_told(data: bytes, **options: Any) -> list[str]:
+        order.append("verify")
+        return verify(data, **options)
+
+    monkeypatch.setattr(map_coding.vqcodec, "encode", encode_told)
+    monkeypatch.setattr(map_coding.vqcodec, "verify", verify_told)
+    found = map_coding.measure([PHOTO], [SMALL], model=str(tiny_pack), threads=1, repeats=1)
+    each = ["fixed", "fixed", "table", "verify", "verify"]  # the first of them is not counted
+    assert order == each * 3 * 2  # of three tiers, once to get warm
+    assert {row["runs"] for row in found["rows"]} == {1}
+
+
 def test_the_table_has_a_line_for_each(measured: dict[str, Any]) -> None:
     title, head, *rest = map_coding.lines(measured)
     assert title.startswith("Coding the index map alone: wall-clock seconds")
