@@ -18,8 +18,8 @@ from vqcodec.bitstream.packets import Header
 from vqcodec.entropy.context import ContextModel
 from vqcodec.payload import choose_index_map
 
-DEFAULT_RDO = 0.1
-"""Chosen on validation photos (docs/experiments.md, 013)."""
+DEFAULT_RDO = 0.15
+"""Chosen on validation photos (docs/experiments.md, 015)."""
 
 MAX_WEIGHT = 100.0
 

@@ -1,4 +1,4 @@
-"""Write the golden files of a released pack: `python -m tests.golden.make_pack photo-2`.
+"""Write the golden files of a released pack: `python -m tests.golden.make_pack photo-3`.
 
 A small photo at the lowest and the highest tier, and the pictures that the pack paints of them.
 They are made once per released pack; a new pack has a new name and its own folder.

@@ -23,6 +23,9 @@ REGISTERED_PACKS: Final[dict[int, RegisteredPack]] = {
     0x6DD1: RegisteredPack(
         "photo-2", "6dd13ee36de45b52afa7e72f00b9dec11f88ccdf476e2a7d1a16d9ec024f5e48"
     ),
+    0xF1B2: RegisteredPack(
+        "photo-3", "f1b21e10dda7cbc69a3d8e8b451440f78c20c1f8736c891b14fe9c297b90a6ed"
+    ),
 }
 
 

@@ -19,7 +19,7 @@ _name_argument = click.argument("name", required=False, default=None, metavar="[
 
 @click.group(
     no_args_is_help=True,
-    epilog=shared.examples("vqcodec models list", "vqcodec models check photo-2"),
+    epilog=shared.examples("vqcodec models list", "vqcodec models check photo-3"),
 )
 def models() -> None:
     """List and check model packs.
@@ -50,7 +50,7 @@ def list_packs(console: Console) -> None:
         )
 
 
-@models.command("show", epilog=shared.examples("vqcodec models show photo-2"))
+@models.command("show", epilog=shared.examples("vqcodec models show photo-3"))
 @_name_argument
 @shared.talk_options
 def show_pack(name: str | None, console: Console) -> None:
@@ -118,7 +118,7 @@ def check_packs(name: str | None, console: Console) -> None:
         console.attempt("", partial(work, folder))
 
 
-@models.command("path", epilog=shared.examples('cat "$(vqcodec models path photo-2)/CARD.md"'))
+@models.command("path", epilog=shared.examples('cat "$(vqcodec models path photo-3)/CARD.md"'))
 @_name_argument
 @shared.talk_options
 def show_path(name: str | None, console: Console) -> None:

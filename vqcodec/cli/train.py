@@ -10,9 +10,9 @@ from vqcodec.cli import shared, train_context, train_packs, train_stages
 @click.group(
     no_args_is_help=True,
     epilog=shared.examples(
-        "vqcodec train all --recipe photo-2 --data photos/ --weights nets/ --out runs/mine"
+        "vqcodec train all --recipe photo-3 --data photos/ --weights nets/ --out runs/mine"
         " --minutes 120 --name mine",
-        "vqcodec train tiers --from photo-2 --data my-photos/ --weights nets/ --out runs/tuned",
+        "vqcodec train tiers --from photo-3 --data my-photos/ --weights nets/ --out runs/tuned",
         "vqcodec train export runs/tuned --name tuned --data my-photos/",
         "vqcodec train measure models/tuned --data other-photos/ --weights nets/",
     ),

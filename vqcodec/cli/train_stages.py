@@ -117,7 +117,7 @@ def tokenizer(console: Console, recipe: str, **options: Any) -> None:
 @click.command(
     "tiers",
     epilog=shared.examples(
-        "vqcodec train tiers --from photo-2 --data my-photos/ --weights nets/ --out runs/tuned"
+        "vqcodec train tiers --from photo-3 --data my-photos/ --weights nets/ --out runs/tuned"
     ),
 )
 @recipe_option(default="fine-tune")

@@ -25,7 +25,7 @@ from vqcodec.packs import tables
 from vqcodec.packs.context import context_tiers, read_context
 from vqcodec.packs.manifest import MANIFEST_NAME, Manifest, read_manifest
 
-DEFAULT_MODEL: Final = "photo-2"
+DEFAULT_MODEL: Final = "photo-3"
 WEIGHTS_NAME: Final = "weights.safetensors"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _EMBEDDED = (_PACKAGE / "_models", _PACKAGE.parent / "models")  # in the wheel; in a source checkout
