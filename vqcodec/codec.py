@@ -1,8 +1,8 @@
 """The main path: pixels to a file and back. The only room that sees both halves of the house.
 
-encode: pad to the stride, networks to an index map, coding mode, packets, file; for a target size
-this is done for the few tiers that may fit. decode: the same backwards. torch is loaded with the
-networks, after everything that can fail without it.
+encode: pad to the stride, networks to an index map, coding mode, packets, parity, file; for a
+target size this is done for the few tiers that may fit. decode: the same backwards. torch is loaded
+with the networks, after everything that can fail without it.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec.bitstream import container
-from vqcodec.bitstream.layout import CODINGS, MAGIC, MAX_PIXELS, MAX_SIDE, PACKET_HEAD_BYTES
+from vqcodec.bitstream.layout import CODINGS, MAX_PIXELS, MAX_SIDE
 from vqcodec.bitstream.packets import Header
-from vqcodec.entropy import fixedlength
 from vqcodec.errors import ImageError
+from vqcodec.fec import protect
+from vqcodec.packing import Packing
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map, encode_index_map
 from vqcodec.pixels import frame
@@ -51,6 +52,8 @@ def encode(
     coding: str = "auto",
     rdo: float | None = None,
     n_packets: int = 1,
+    mtu: int | None = None,
+    fec: float = 0.0,
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
@@ -63,13 +66,18 @@ def encode(
             takes the pack's default.
         target_bytes: in place of `tier`, the whole file's size at most: the largest tier that fits.
         model: a pack's name or folder; None takes the embedded default.
-        coding: "fixed", "table", "context" where the pack has a context model, or "auto" for the
-            smallest of them; of several packets, "auto" has the smaller of "fixed" and "table".
+        coding: "fixed", "table", "context" where the pack has a context model, or "auto": the
+            smallest of them for one packet, "fixed" for several, whose known lengths help to find
+            them in damaged bytes.
         rdo: weight of the bits where the context model is used: a farther codeword is taken for
             each bit that it saves by up to so much more squared distance; 0 always takes the
             nearest. None takes 0 where there is no context model, else the default.
-        n_packets: packets of the file, see FORMAT.md section 5; one unless the file will be torn
-            apart.
+        n_packets: data packets of the file, see FORMAT.md section 5; one unless the file will be
+            torn apart.
+        mtu: in place of `n_packets`, bytes that a packet has at most, 12 of them its head: the
+            fewest packets that are all so small.
+        fec: parity packets to add, as a share of the data packets up to 4, rounded up: so many
+            packets can be lost and rebuilt. It takes two data packets or more.
         device: "auto", "cpu" or "cuda[:N]".
         threads: for the networks; None leaves torch's choice.
         progress: called with (tiles done, tiles in all), for a target from 0 again for each tier
@@ -81,7 +89,9 @@ def encode(
     Raises:
         ValueError: an argument is outside its range.
         ImageError: a side is longer than the format can say.
-        TargetError: even the smallest tier's file is larger than `target_bytes`.
+        TargetError: even the smallest tier's file is larger than `target_bytes`, or even of the
+            most packets one is larger than `mtu`.
+        FileError: `fec` with an `mtu` that has room for everything in one packet.
         ModelError: the pack is missing, broken, or has no such tier or no context model for it.
         BackendError: torch or the device is missing, or memory ran out.
 
@@ -98,44 +108,57 @@ def encode(
         raise ValueError("tier and target_bytes both choose the tier; give one of them")
     if target_bytes is not None and not target_bytes >= 1:
         raise ValueError(f"target_bytes is {target_bytes}; a file has at least one byte")
-    _check_rdo(rdo, coding, n_packets)
+    packing = Packing(n_packets, mtu, fec)
+    _check_rdo(rdo, coding, packing)
     pack = store.find(model)
+    maps: dict[int, NDArray[np.int32]] = {}
 
-    def header(tier: int, mode: str) -> Header:
-        return Header(tier, mode, n_packets, pack.weights_id, width, height)
+    def header(tier: int, mode: str = "fixed", count: int = 1) -> Header:
+        return Header(tier, mode, count, pack.weights_id, width, height)
 
-    def make(tier: int) -> bytes:
+    def write(head: Header, payloads: list[bytes]) -> bytes:
+        n_parity = packing.n_parity(head.n_packets)
+        return container.write(head, payloads, protect(payloads, n_parity) if n_parity else ())
+
+    def make(tier: int, count: int) -> bytes:
         # An explicit weight asks for the model as explicit coding does: refused without one.
         tables = pack.tables(tier, "context" if rdo else coding)
-        if coding == "auto" and n_packets == 1:
+        if coding == "auto" and count == 1:
             tables = tables[0], pack.context(tier)
         nets = _nets(pack.path, pack.digest, device, threads)
         padded = frame.pad(pixels, pack.manifest.stride)
         weight = DEFAULT_RDO if rdo is None else rdo
-        if tables[1] is not None and n_packets == 1 and weight:
+        if tables[1] is not None and count == 1 and weight:
             latents, words = nets.to_latents(padded, tier, progress), nets.codewords(tier)
             head = header(tier, "context")
             chosen = choose(latents, words, head, tables[1], weight)
-            data = container.write(head, encode_index_map(chosen, head, *tables))
+            data = write(head, encode_index_map(chosen, head, *tables))
             # Where fixed coding is smaller, as of some very small maps, nothing is gained by words
             # that are not the nearest.
-            if coding == "context" or len(data) < _fixed_bytes(header(tier, "fixed")):
+            if coding == "context" or len(data) < Packing().at_most(head):
                 return data
-        indices = nets.to_indices(padded, tier, progress)
-        modes = [mode for mode in CODINGS if mode != "context" or tables[1] is not None]
-        heads = [header(tier, mode) for mode in (modes if coding == "auto" else [coding])]
-        files = (container.write(head, encode_index_map(indices, head, *tables)) for head in heads)
-        return min(files, key=len)
+        if tier not in maps:  # the same for every number of packets
+            maps.clear()
+            maps[tier] = nets.to_indices(padded, tier, progress)
+        modes = [coding]
+        if coding == "auto":
+            modes = ["fixed", "table", "context"] if tables[1] is not None else ["fixed", "table"]
+        heads = [header(tier, mode, count) for mode in (modes if count == 1 else modes[:1])]
+        return min((write(h, encode_index_map(maps[tier], h, *tables)) for h in heads), key=len)
+
+    def make_tier(tier: int) -> bytes:
+        return packing.make(header(tier), coding, lambda count: make(tier, count))
 
     def at_most(tier: int) -> float:
-        return _fixed_bytes(header(tier, "fixed")) if coding in ("auto", "fixed") else math.inf
+        return packing.at_most(header(tier)) if coding in ("auto", "fixed") else math.inf
 
     if target_bytes is None:
-        return make(pack.manifest.default_tier if tier is None else tier)
+        return make_tier(pack.manifest.default_tier if tier is None else tier)
     tiers = [entry.tier for entry in pack.manifest.tiers]
+    tiers = [tier for tier in tiers if not packing.is_alone(header(tier))] or tiers[-1:]
     if coding == "fixed":  # the bound is the size: nothing is left to be tried
         tiers = [tier for tier in tiers if at_most(tier) <= target_bytes] or tiers[:1]
-    return largest_within(target_bytes, tiers, make, at_most)
+    return largest_within(target_bytes, tiers, make_tier, at_most)
 
 
 def decode(
@@ -195,22 +218,13 @@ def _checked_size(pixels: NDArray[np.uint8]) -> tuple[int, int]:
     return height, width
 
 
-def _check_rdo(rdo: float | None, coding: str, n_packets: int) -> None:
+def _check_rdo(rdo: float | None, coding: str, packing: Packing) -> None:
     if rdo is None:
         return
     if not 0 <= rdo <= MAX_WEIGHT:
         raise ValueError(f"rdo is {rdo}; the weight of a bit is from 0 to {MAX_WEIGHT:g}")
-    if rdo and (coding not in ("auto", "context") or n_packets > 1):
+    if rdo and (coding not in ("auto", "context") or packing != Packing()):
         raise ValueError(
-            f"rdo goes by the context model's bits, which a file of {n_packets} packets in coding "
-            f"'{coding}' does not spend"
+            "rdo goes by the context model's bits, which only a file of one packet in coding "
+            "'context' spends"
         )
-
-
-def _fixed_bytes(header: Header) -> int:
-    """Size of a whole file in fixed coding: it hangs on no network."""
-    payloads = (
-        fixedlength.payload_bytes(header.num_indices(index), header.codebook_size)
-        for index in range(header.n_packets)
-    )
-    return len(MAGIC) + sum(PACKET_HEAD_BYTES + size for size in payloads)

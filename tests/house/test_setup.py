@@ -14,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-CORE = {"click", "constriction", "numpy", "pillow", "safetensors", "torch"}
+CORE = {"click", "constriction", "numpy", "pillow", "reedsolo", "safetensors", "torch"}
 
 
 @pytest.fixture(scope="module")

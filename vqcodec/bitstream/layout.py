@@ -38,6 +38,9 @@ holds neighbours to predict from; the other modes deal single positions."""
 FREQUENCY_BITS: Final = 16
 """A static frequency table sums to 2**FREQUENCY_BITS."""
 
+MAX_CODEWORD: Final = 255
+"""Data and parity packets of a file that has parity packets: a codeword over GF(256)."""
+
 PACKET_LAYOUTS: Final[tuple[tuple[int, int], ...]] = (
     (1, 0),
     (2, 1),

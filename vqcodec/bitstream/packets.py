@@ -36,7 +36,7 @@ class Header:
     Attributes:
         tier: 1 to 12.
         coding: "fixed", "table" or "context".
-        n_packets: packets of the file, one of the counts in `PACKET_LAYOUTS`.
+        n_packets: data packets of the file, one of the counts in `PACKET_LAYOUTS`.
         weights_id: first two bytes of the model pack's digest, big-endian.
         width: of the image in pixels, 1 to 65535.
         height: of the image in pixels, 1 to 65535.
@@ -92,7 +92,7 @@ class Header:
         return CONTEXT_BLOCK if self.coding == "context" else (1, 1)
 
     def num_indices(self, index: int) -> int:
-        """Count the positions of the index map that travel in packet `index`."""
+        """Count the positions of the index map that travel in data packet `index`."""
 
         def alike(length: int, block: int, turn: int) -> int:
             """Of the first `length` lines, those whose block has this number modulo P."""
@@ -188,9 +188,10 @@ class Packet:
     """One packet as it stands in a file.
 
     Attributes:
-        index: its number, 0 to 255; not yet checked against the header.
+        index: its number, 0 to 255, parity packets after data packets; not yet checked against the
+            header.
         offset: of its first byte in the file.
-        payload: what the coder wrote.
+        payload: what the coder wrote, or parity.
         stored_checksum: as the packet says.
         checksum: of its bytes as they are.
     """

@@ -89,7 +89,7 @@ def test_damage_is_described_by_parse_and_refused_by_payloads() -> None:
         (MAGIC + b"\x1d" + HEADER.write()[1:], FormatError, "tier 13"),
         (MAGIC + b"\x13\x31" + HEADER.write()[2:], VersionError, "coding mode 3"),
         (MAGIC + HEADER.write()[:6] + b"\0\0" + bytes(4), FormatError, "size 33x0"),
-        (MAGIC + write_packet(HEADER, 0, b"") * 3, FormatError, "another packet"),
+        (MAGIC + write_packet(HEADER, 0, b"") * 256, FormatError, "another packet after the 255"),
     ],
 )
 def test_unreadable_files_say_why(data, error, match) -> None:
@@ -103,12 +103,80 @@ def test_unreadable_files_say_why(data, error, match) -> None:
         ([0], TruncatedError, r"1 of 2 packets missing \(1\)"),
         ([1, 1], FormatError, "twice"),
         ([0, 7], FormatError, "too large"),
+        ([0, 1, 1], FormatError, "twice"),
     ],
 )
 def test_strict_reading_wants_every_packet_once(packets, error, match) -> None:
-    data = MAGIC + b"".join(write_packet(HEADER, index, b"x") for index in packets)
+    data = MAGIC + b"".join(write_packet(HEADER, index, b"\0") for index in packets)
     with pytest.raises(error, match=match):
         container.parse(data).payloads()
+
+
+def with_parity(*parity: tuple[int, bytes]) -> bytes:
+    """A file of the payloads abc and de, and packets by index."""
+    packets = [(0, b"abc"), (1, b"de"), *parity]
+    return MAGIC + b"".join(write_packet(HEADER, *packet) for packet in packets)
+
+
+def test_parity_packets_stand_after_the_data_packets_and_cost_twelve_bytes_each() -> None:
+    parity = [b"\x02xyz", b"\x02\0\0\0"]
+    data = container.write(HEADER, [b"abc", b"de"], parity)
+    assert data == with_parity((2, parity[0]), (3, parity[1]))
+    parsed = container.parse(data)
+    assert parsed.payloads() == [b"abc", b"de"]
+    assert parsed.n_parity == 2
+    assert [packet.index for packet in parsed.packets] == [0, 1, 2, 3]
+    assert all(packet.size_bytes - len(packet.payload) <= 12 for packet in parsed.packets)
+    assert len(data) == 4 + sum(12 + len(p.payload) for p in parsed.packets)
+
+
+@pytest.mark.parametrize(
+    ("parity", "error", "match"),
+    [
+        ([(2, b"\x02xyz")], TruncatedError, r"1 of 2\+2 packets missing \(3\)"),
+        ([(3, b"\x02xyz")], TruncatedError, r"1 of 2\+2 packets missing \(2\)"),
+        ([(3, b"\x02xyz"), (3, b"\x02xyz")], FormatError, "index 3 is there twice"),
+        ([(2, b"\x01xyz"), (3, b"\x01xyz")], FormatError, r"index 3 is too large .* 2\+1 packets"),
+        ([(2, b"\x02xyz"), (3, b"\x03xyz")], FormatError, "packet 3 .* not parity of these 2"),
+        ([(2, b"\x02xyz"), (3, b"\x02xy")], FormatError, "packet 3 .* not parity of these 2"),
+        ([(2, b"\x01xyz!")], FormatError, "packet 2 .* not parity of these 2"),
+        ([(2, b"\x00xyz")], FormatError, "index 2 is too large in a file of 2 packets"),
+        ([(2, b"\xffxyz")], FormatError, "index 2 is too large in a file of 2 packets"),
+        ([(2, b"")], FormatError, "index 2 is too large in a file of 2 packets"),
+    ],
+)
+def test_strict_reading_wants_all_parity_packets_or_none(parity, error, match) -> None:
+    with pytest.raises(error, match=match):
+        container.parse(with_parity(*parity)).payloads()
+
+
+def test_damaged_parity_is_damage() -> None:
+    data = bytearray(container.write(HEADER, [b"abc", b"de"], [b"\1xyz"]))
+    data[-1] ^= 1
+    with pytest.raises(ChecksumError, match="packet 2 at byte 33"):
+        container.parse(bytes(data)).payloads()
+
+
+@pytest.mark.parametrize(
+    ("payloads", "parity"),
+    [
+        ([b"abc", b"de"], [b"\1xy"]),
+        ([b"abc", b"de"], [b"\2xyz"]),
+        ([b"abc", b"de"], [b"\2xyz"] * 254),
+        ([b"abc", b"de"], [b"\xfexyz"] * 254),
+        ([b"abc"], [b"\1xyz"]),
+    ],
+)
+def test_parity_that_is_not_that_of_the_payloads_is_refused_when_written(payloads, parity) -> None:
+    header = Header(3, "fixed", len(payloads), 0xBEEF, 33, 17)
+    with pytest.raises(ValueError, match=r"parity payloads|section 5A"):
+        container.write(header, payloads, parity)
+
+
+def test_a_parity_payload_that_holds_the_prefix_is_refused_when_written() -> None:
+    payloads = [b"12" + b"x" * 30, b""]
+    with pytest.raises(ValueError, match="prefix"):
+        container.write(HEADER, payloads, [b"\1" + HEADER.write() * 4])
 
 
 def test_the_checksum_covers_prefix_index_and_payload() -> None:
