@@ -6,8 +6,8 @@ decoding, and choosing indices with an eye on what they cost are one walk.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,17 @@ from numpy.typing import NDArray
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy import fixedlength, rangecoder
 from vqcodec.entropy.context import ContextModel, Space
+from vqcodec.entropy.frequencies import ideal_bits
+from vqcodec.entropy.lengths import check_length
+from vqcodec.entropy.sidebyside import SideBySide
 from vqcodec.errors import FormatError
 from vqcodec.indices.scan import packet_map, packet_positions
 from vqcodec.indices.waves import Walk
 
 Frequencies = NDArray[np.uint16]
+
+LOST: Final = -1
+"""Stands in an index map at the positions of packets that are lost."""
 
 _ENCODERS: dict[str, Callable[[NDArray[np.int32], Frequencies], bytes]] = {
     "fixed": lambda symbols, table: fixedlength.encode(symbols, len(table)),
@@ -64,36 +70,59 @@ def encode_index_map(
 
 
 def decode_index_map(
-    payloads: Sequence[bytes],
+    payloads: Sequence[bytes | None],
     header: Header,
     frequencies: Frequencies,
     context: ContextModel | None = None,
+    *,
+    on_bad: Callable[[int, FormatError], None] | None = None,
+    uncertain: Collection[int] = (),
 ) -> NDArray[np.int32]:
-    """Decode all payloads of a file.
+    """Decode the payloads of a file, as far as they are there.
 
     Args:
-        payloads: one per packet, by packet index.
+        payloads: one per packet, by packet index; None where the packet is lost.
         header: of the file.
         frequencies: (K,) the tier's table.
         context: the tier's context model, for coding mode "context".
+        on_bad: called with packet index and error for a payload that is not one that an encoder
+            writes, whose packet then counts as lost; None raises the error.
+        uncertain: indices of packets of which only the checksum tells where they end, as
+            `salvage` says; their payloads are bad, too, if they are much longer or shorter than
+            their indices should take. Has no meaning in fixed coding.
 
     Returns:
-        (h, w) int32 values in [0, K).
+        (h, w) int32 values in [0, K), and -1 at the positions of lost packets.
 
     Raises:
-        FormatError: a payload is not one that an encoder writes.
+        FormatError: a payload is not one that an encoder writes, and `on_bad` is None.
     """
-    if len(frequencies) != header.codebook_size:
-        raise ValueError(f"table of {len(frequencies)} does not fit {header}")
-    if header.coding == "context":
-        return _decode_in_context(payloads, header, _fitting(context, header))
-    flat = np.empty(header.map_height * header.map_width, np.int32)
-    decode = _DECODERS[header.coding]
-    for index, (payload, positions) in enumerate(zip(payloads, _positions(header), strict=True)):
-        try:
-            flat[positions] = decode(payload, len(positions), frequencies)
-        except FormatError as error:
+    if len(frequencies) != header.codebook_size or len(payloads) != header.n_packets:
+        raise ValueError(
+            f"table of {len(frequencies)} and {len(payloads)} payloads do not fit {header}"
+        )
+
+    def give_up(index: int, error: FormatError) -> None:
+        if on_bad is None:
             raise _in_packet(index, error) from error
+        on_bad(index, _in_packet(index, error))
+
+    if header.coding == "context":
+        model = _fitting(context, header)
+        return _decode_in_context(payloads, header, model, uncertain, give_up)
+    flat = np.full(header.map_height * header.map_width, LOST, np.int32)
+    decode, is_open = _DECODERS[header.coding], header.coding == "table"
+    for index, (payload, positions) in enumerate(zip(payloads, _positions(header), strict=True)):
+        if payload is None:
+            continue
+        try:
+            symbols = decode(payload, len(positions), frequencies)
+            if is_open and index in uncertain:
+                check_length(payload, len(positions), ideal_bits(symbols, frequencies))
+        except FormatError as error:
+            give_up(index, error)
+        else:
+            flat[positions] = symbols
     return flat.reshape(header.map_height, header.map_width)
 
 
@@ -166,29 +195,24 @@ def _encode_in_context(
 
 
 def _decode_in_context(
-    payloads: Sequence[bytes], header: Header, context: ContextModel
+    payloads: Sequence[bytes | None],
+    header: Header,
+    context: ContextModel,
+    uncertain: Collection[int],
+    give_up: Callable[[int, FormatError], None],
 ) -> NDArray[np.int32]:
-    walk = _walk(header, context)
-    decoders = []
-    for index, payload in enumerate(payloads):
-        try:
-            decoders.append(rangecoder.CellDecoder(payload, header.num_indices(index)))
-        except FormatError as error:
-            raise _in_packet(index, error) from error
-
-    def decoded(span: slice, rows: NDArray[np.float64]) -> NDArray[np.int32]:
-        packets = walk.packets[span]
-        borders = [0, *(np.flatnonzero(np.diff(packets)) + 1).tolist(), len(packets)]
-        parts = []
-        for begin, end in itertools.pairwise(borders):
-            index = int(packets[begin])
-            try:
-                parts.append(decoders[index].decode(rows[begin:end]))
-            except FormatError as error:
-                raise _in_packet(index, error) from error
-        return np.concatenate(parts)
-
-    return _run(walk, context, decoded)
+    counts = [header.num_indices(index) for index in range(header.n_packets)]
+    packets = SideBySide(payloads, counts, uncertain, give_up)
+    walk, space = _walk(header, context), Space(context.rows_at_once, context.size)
+    for span in walk.spans(context.rows_at_once):
+        # What is lost is not predicted: no other packet looks at it.
+        alive = np.flatnonzero(packets.is_alive[walk.packets[span]]) + span.start
+        if len(alive):
+            rows = context.rows(walk.neighbours(alive), space)
+            walk.put(alive, packets.decode(walk.packets[alive], rows))
+    packets.finish()
+    walk.put(~packets.is_alive[walk.packets], LOST)
+    return walk.index_map()
 
 
 def _walk(header: Header, context: ContextModel) -> Walk:

@@ -65,8 +65,8 @@ class Walk:
                 yield slice(first, min(first + at_most, end))
             start = end
 
-    def neighbours(self, span: slice) -> NDArray[np.int32]:
-        """See the neighbours of a step's positions: (n, M) indices, K or K + 1."""
+    def neighbours(self, span: slice | NDArray[np.int64]) -> NDArray[np.int32]:
+        """See the neighbours of a step's positions, or of some: (n, M) indices, K or K + 1."""
         places = self._places[span, None] + self._steps
         seen: NDArray[np.int32] = self._canvas.take(places)
         if self._owners is not None:
@@ -74,8 +74,10 @@ class Walk:
             seen[(owners != self.packets[span, None]) & (owners >= 0)] = self._size
         return seen
 
-    def put(self, span: slice, indices: NDArray[np.int32]) -> None:
-        """Write a step's indices."""
+    def put(
+        self, span: slice | NDArray[np.int64 | np.bool_], indices: NDArray[np.int32] | int
+    ) -> None:
+        """Write indices: of a step, or of chosen numbers in visiting order."""
         self._canvas[self._places[span]] = indices
 
     def index_map(self) -> NDArray[np.int32]:
