@@ -99,6 +99,6 @@ class PackError(ModelError):
 
 
 class BackendError(VqcError):
-    """The machine lacks something: torch, an extra, a device, memory."""
+    """The machine lacks something: torch, an extra, a device, memory, the network."""
 
     exit_code = 6

@@ -24,6 +24,9 @@ COMMANDS: Final[dict[str, str]] = {
     "decode": "Decode .vqc files to images.",
     "info": "Tell what .vqc files say of themselves.",
     "verify": "Check that .vqc files are whole.",
+    "impair": "Lose packets of .vqc files and flip bits, as a bad channel does.",
+    "send": "Send the packets of a .vqc file over UDP, one a datagram.",
+    "receive": "Receive the packets of a .vqc file over UDP.",
     "models": "List and check model packs.",
     "train": "Make a model pack from photos.",
 }
@@ -33,7 +36,7 @@ _EXIT_CODES: Final = """
 
 Exit codes: 0 done, 1 a bug of ours, 2 wrong usage, 3 a file (missing, unreadable, exists, no image,
 disk full), 4 a damaged or foreign .vqc file, 5 the model pack (missing, another, broken), 6 the
-machine (torch, device, memory), 130 interrupted. With several inputs: the highest.
+machine (torch, device, memory, network), 130 interrupted. With several inputs: the highest.
 """
 
 
