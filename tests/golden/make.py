@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec import fec
 from vqcodec.bitstream import container
 from vqcodec.bitstream.packets import Header, write_packet
 from vqcodec.packs import store
@@ -48,8 +49,8 @@ def example(header: Header, kind: str) -> NDArray[np.int32]:
     return np.where(rng.random(shape) < 0.2, noise, smooth).astype(np.int32)
 
 
-VALID: list[tuple[str, int, str, int, int, int, str]] = [
-    # name, tier, coding, packets, width, height, map
+VALID: list[tuple[str, int, str, int | tuple[int, int], int, int, str]] = [
+    # name, tier, coding, packets or (data packets, parity packets), width, height, map
     ("one-pixel", 1, "fixed", 1, 1, 1, "noise"),
     ("one-pixel-table", 9, "table", 1, 1, 1, "noise"),
     ("tier1-picture", 1, "table", 1, 768, 512, "picture"),
@@ -70,6 +71,12 @@ VALID: list[tuple[str, int, str, int, int, int, str]] = [
     ("context-packets-4", 6, "context", 4, 301, 199, "picture"),
     ("context-packets-20", 1, "context", 20, 768, 512, "picture"),
     ("context-packets-256-tiny-map", 3, "context", 256, 50, 90, "noise"),
+    ("fec-2-1", 4, "fixed", (2, 1), 90, 50, "picture"),
+    ("fec-2-253", 2, "fixed", (2, 253), 48, 32, "noise"),
+    ("fec-20-4", 8, "fixed", (20, 4), 768, 512, "picture"),
+    ("fec-64-8-tiny-map", 3, "fixed", (64, 8), 50, 90, "noise"),
+    ("fec-table-10-3", 5, "table", (10, 3), 333, 210, "picture"),
+    ("fec-context-6-2", 5, "context", (6, 2), 333, 210, "picture"),
 ]
 
 
@@ -79,15 +86,16 @@ def pack_folder(coding: str) -> Path:
 
 
 def valid_file(
-    tier: int, coding: str, n_packets: int, width: int, height: int, kind: str
+    tier: int, coding: str, packets: int | tuple[int, int], width: int, height: int, kind: str
 ) -> tuple[bytes, str]:
     """A file and the digest of its map."""
     pack = store.load(pack_folder(coding))
+    n_packets, n_parity = packets if isinstance(packets, tuple) else (packets, 0)
     header = Header(tier, coding, n_packets, pack.weights_id, width, height)
     indices = example(header, kind)
-    return container.write(
-        header, encode_index_map(indices, header, *pack.tables(tier, coding))
-    ), map_digest(indices)
+    payloads = encode_index_map(indices, header, *pack.tables(tier, coding))
+    parity = fec.protect(payloads, n_parity) if n_parity else ()
+    return container.write(header, payloads, parity), map_digest(indices)
 
 
 def bad_files() -> dict[str, bytes]:
@@ -108,6 +116,8 @@ def bad_files() -> dict[str, bytes]:
         return bytes(data)
 
     halves = [write_packet(two, index, b"\x29\xc0") for index in (0, 1)]
+    parity = [write_packet(two, 2 + index, bytes([2, 41, 192 + index])) for index in range(3)]
+    both = MAGIC + halves[0] + halves[1]
     return {
         "NotVqcError-png": b"\x89PNG\r\n\x1a\n" + bytes(40),
         "NotVqcError-empty": b"",
@@ -140,6 +150,18 @@ def bad_files() -> dict[str, bytes]:
         "FormatError-index": MAGIC + write_packet(header, 1, payload),
         "FormatError-packet-twice": MAGIC + halves[0] + halves[0],
         "FormatError-three-of-two": MAGIC + halves[0] + halves[1] + halves[1],
+        "FormatError-parity-index": both + parity[0] + parity[1] + parity[2],
+        "FormatError-parity-twice": both + parity[0] + parity[0],
+        "FormatError-parity-none": both + write_packet(two, 2, b"\0\x29\xc0"),
+        "FormatError-parity-empty": both + write_packet(two, 2, b""),
+        "FormatError-parity-differs": both + parity[0] + write_packet(two, 3, b"\3\x29\xc0"),
+        "FormatError-parity-too-long": both + write_packet(two, 2, b"\1\x29\xc0\0"),
+        "FormatError-parity-too-short": both + write_packet(two, 2, b"\1\x29"),
+        "FormatError-parity-too-many": both + write_packet(two, 2, b"\xfe\x29\xc0"),
+        "FormatError-256-packets": both + parity[0] * 254,
+        "TruncatedError-parity-missing": both + parity[1],
+        "TruncatedError-parity-in-place-of-data": MAGIC + halves[0] + parity[0] + parity[1],
+        "ChecksumError-parity": both + parity[0][:-1] + b"\0" + parity[1],
     }
 
 
@@ -150,7 +172,8 @@ def main() -> None:
     for name, *fields in VALID:
         data, digest = valid_file(*fields)
         (folder / f"{name}.vqc").write_bytes(data)
-        tier, coding, n_packets, width, height, _ = fields
+        tier, coding, packets, width, height, _ = fields
+        n_packets, *more = packets if isinstance(packets, tuple) else (packets,)
         facts = {
             **{
                 "tier": tier,
@@ -159,6 +182,7 @@ def main() -> None:
                 "width": width,
                 "height": height,
             },
+            **({"n_parity": more[0]} if more else {}),
             **{"tables": f"tests/packs/{pack_folder(coding).name}", "index_map_sha256": digest},
             "file_sha256": hashlib.sha256(data).hexdigest(),
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from safetensors.numpy import load_file
 
 from tests.golden import make
 from tests.reference import decoder
-from vqcodec import errors
+from vqcodec import errors, fec
 from vqcodec.bitstream import container
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map
@@ -20,6 +21,7 @@ from vqcodec.verification import verify
 
 V1 = Path(__file__).parent / "v1"
 GOOD = sorted(V1.glob("*.json"))
+STEM = attrgetter("stem")
 BAD = sorted((V1 / "bad").glob("*.vqc"))
 
 
@@ -46,8 +48,8 @@ class Tables:
         payloads, header = parsed.payloads(), parsed.header
         return decode_index_map(payloads, header, *self.pack.tables(header.tier, header.coding))
 
-    def read_by_document(self, data: bytes) -> list[list[int]]:
-        return decoder.decode(data, self.frequencies, self.networks)[1]
+    def read_by_document(self, data: bytes, *, is_lossy: bool = False) -> list[list[int]]:
+        return decoder.decode(data, self.frequencies, self.networks, is_lossy=is_lossy)[1]
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +70,29 @@ def test_valid_files_give_their_index_map(path, tables) -> None:
     assert make.map_digest(indices) == facts["index_map_sha256"]
     assert verify(data, model=mine.pack.path) == []
     assert mine.read_by_document(data) == indices.tolist()
+
+
+@pytest.mark.parametrize("path", [p for p in GOOD if p.stem.startswith("fec-")], ids=STEM)
+def test_both_decoders_rebuild_what_is_lost(path, tables) -> None:
+    facts, data = json.loads(path.read_text()), path.with_suffix(".vqc").read_bytes()
+    mine, parsed = tables[Path(facts["tables"]).name], container.parse(data)
+    header, tiers_tables = parsed.header, (parsed.header.tier, parsed.header.coding)
+    n_packets, n_parity = facts["n_packets"], facts["n_parity"]
+    assert parsed.n_parity == n_parity
+    assert len(parsed.packets) == n_packets + n_parity
+    whole = parsed.payloads()
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(n_packets + n_parity)
+        lost = set(np.sort(order)[:n_parity][:30] if seed == 0 else order[:n_parity][:30])
+        kept = [packet for packet in parsed.packets if packet.index not in lost]
+        rebuilt = fec.recover(header, {packet.index: packet.payload for packet in kept})
+        assert [rebuilt[index] for index in range(n_packets)] == whole
+        indices = decode_index_map(whole, header, *mine.pack.tables(*tiers_tables))
+        assert make.map_digest(indices) == facts["index_map_sha256"]
+        rest = data[:4] + b"".join(
+            data[packet.offset : packet.offset + packet.size_bytes] for packet in kept
+        )
+        assert mine.read_by_document(rest, is_lossy=True) == indices.tolist()
 
 
 @pytest.mark.parametrize("fields", make.VALID, ids=lambda fields: fields[0])

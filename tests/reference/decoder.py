@@ -12,6 +12,8 @@ from fractions import Fraction
 
 import numpy as np
 
+from tests.reference.parity import rebuild
+
 LAYOUTS = [
     *[(1, 0), (2, 1), (3, 1), (4, 2), (6, 2), (8, 3), (10, 3), (12, 3)],
     *[(16, 4), (20, 8), (24, 5), (32, 7), (48, 7), (64, 28), (128, 12), (256, 30)],
@@ -48,15 +50,15 @@ def read_header(prefix: bytes) -> dict[str, int]:
     }
 
 
-def split(data: bytes) -> tuple[dict[str, int], list[bytes]]:
-    """Section 4, strictly: header, and payloads by packet index."""
+def pieces_of(data: bytes) -> tuple[dict[str, int], list[bytes]]:
+    """Section 4: header, and packets as they stand in the file."""
     magic = bytes.fromhex("d6565143")
     if data[:4] != magic:
         raise RefusedError("TruncatedError" if data and magic.startswith(data) else "NotVqcError")
     prefix, pieces, start = data[4:12], [], 4
     header = read_header(prefix)
     while start < len(data):
-        if len(pieces) == header["n_packets"]:
+        if len(pieces) == max(255, header["n_packets"]):
             raise RefusedError("FormatError")
         end = data.find(prefix, start + 12) if header["n_packets"] > 1 else -1
         end = len(data) if end < 0 else end
@@ -64,16 +66,34 @@ def split(data: bytes) -> tuple[dict[str, int], list[bytes]]:
             raise RefusedError("TruncatedError")
         pieces.append(data[start:end])
         start = end
-    payloads: dict[int, bytes] = {}
-    for piece in pieces:
-        if zlib.crc32(piece[:9] + piece[12:]) & 0xFFFFFF != number(piece[9:12]):
-            raise RefusedError("ChecksumError")
-        if piece[8] >= header["n_packets"] or piece[8] in payloads:
-            raise RefusedError("FormatError")
-        payloads[piece[8]] = piece[12:]
-    if len(payloads) < header["n_packets"]:
+    return header, pieces
+
+
+def is_intact(piece: bytes) -> bool:
+    """Section 3."""
+    return zlib.crc32(piece[:9] + piece[12:]) & 0xFFFFFF == number(piece[9:12])
+
+
+def split(data: bytes) -> tuple[dict[str, int], list[bytes]]:
+    """Section 4, strictly: header, and data payloads by packet index."""
+    header, pieces = pieces_of(data)
+    count = header["n_packets"]
+    if not all(is_intact(piece) for piece in pieces):
+        raise RefusedError("ChecksumError")
+    parity = [piece for piece in pieces if piece[8] >= count > 1]
+    several = {(piece[12:13], len(piece)) for piece in parity}
+    more = parity[0][12] if parity and parity[0][12:] else 0
+    if len(several) > 1 or len({piece[8] for piece in pieces}) < len(pieces):
+        raise RefusedError("FormatError")
+    if (more and count + more > 255) or any(piece[8] >= count + more for piece in pieces):
+        raise RefusedError("FormatError")
+    if len(pieces) < count + more:
         raise RefusedError("TruncatedError")
-    return header, [payloads[index] for index in range(header["n_packets"])]
+    payloads = {piece[8]: piece[12:] for piece in pieces}
+    whole = [payloads[index] for index in range(count)]
+    if parity and len(parity[0]) != 13 + max(map(len, whole)):
+        raise RefusedError("FormatError")
+    return header, whole
 
 
 def read_fixed(payload: bytes, n: int, size: int) -> list[int]:
@@ -198,21 +218,43 @@ def read_context(
     return [known[place] for place in places]
 
 
-def decode(
-    data: bytes, tables: dict[int, list[int]], networks: dict[int, Network] | None = None
-) -> tuple[dict[str, int], list[list[int]]]:
-    """Header and index map of a file; `tables` holds frequencies by tier, `networks` likewise."""
-    header, payloads = split(data)
+def places_of(header: dict[str, int], packet: int) -> list[tuple[int, int]]:
+    """Section 5."""
     columns, rows = (header["width"] + 15) >> 4, (header["height"] + 15) >> 4
     high, wide = (2, 4) if header["coding"] == 2 else (1, 1)
+    return [
+        (r, c)
+        for r in range(rows)
+        for c in range(columns)
+        if (c // wide + header["step"] * (r // high)) % header["n_packets"] == packet
+    ]
+
+
+def decode(
+    data: bytes,
+    tables: dict[int, list[int]],
+    networks: dict[int, Network] | None = None,
+    *,
+    is_lossy: bool = False,
+) -> tuple[dict[str, int], list[list[int]]]:
+    """Header and index map of a file; `tables` holds frequencies by tier, `networks` likewise.
+
+    `is_lossy` goes on where packets are damaged or missing: rebuilt where that can be, else -1.
+    """
+    if is_lossy:
+        header, pieces = pieces_of(data)
+        given = {piece[8]: piece[12:] for piece in pieces if is_intact(piece)}
+        counts = [len(places_of(header, index)) for index in range(header["n_packets"])]
+        bits = header["tier"] + 2
+        sizes = [(n * bits + 7) >> 3 if header["coding"] == 0 else 3 * n + (n > 0) for n in counts]
+        payloads = rebuild(header, given, sizes)
+    else:
+        header, whole = split(data)
+        payloads = dict(enumerate(whole))
+    columns, rows = (header["width"] + 15) >> 4, (header["height"] + 15) >> 4
     index_map = [[-1] * columns for _ in range(rows)]
-    for packet, payload in enumerate(payloads):
-        places = [
-            (r, c)
-            for r in range(rows)
-            for c in range(columns)
-            if (c // wide + header["step"] * (r // high)) % header["n_packets"] == packet
-        ]
+    for packet, payload in payloads.items():
+        places = places_of(header, packet)
         if header["coding"] == 0:
             values = read_fixed(payload, len(places), 2 ** (header["tier"] + 2))
         elif header["coding"] == 1:
