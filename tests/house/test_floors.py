@@ -18,15 +18,16 @@ MAX_LINES = 300
 FLOORS: list[set[str]] = [
     {"errors"},
     {"bitstream", "entropy", "indices", "pixels"},
-    {"payload", "packs", "inspection", "ratecontrol"},
-    {"verification", "nets", "rdo"},
+    {"payload", "packing", "fec", "packs", "inspection", "channel", "ratecontrol"},
+    {"verification", "transport", "reception", "nets", "rdo"},
+    {"painting"},
     {"codec"},
     {"__init__"},
     {"training"},
     {"cli"},
     {"__main__"},
 ]
-STDLIB_ONLY = {"errors", "bitstream", "inspection", "__init__"}
+STDLIB_ONLY = {"errors", "bitstream", "inspection", "channel", "transport", "__init__"}
 TORCH_UNITS = {"nets", "training"}  # the only units with a module-level torch import
 
 

@@ -42,7 +42,7 @@ Made from the parser by `python -m vqcodec.cli.reference > docs/CLI.md`; do not 
 | 3 | a file: missing, unreadable, exists, not an image, too large, disk full |
 | 4 | a `.vqc` file that is damaged, foreign or above the limits |
 | 5 | a model pack that is missing, not the right one or broken |
-| 6 | the machine: torch, a device or memory is missing |
+| 6 | the machine: torch, a device, memory or the network is missing or refuses |
 | 130 | interrupted; nothing half-written is left |
 """
 
@@ -80,6 +80,8 @@ _PACK: Final = {
 JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
     "vqcodec.encode/1": {
         **_FILE,
+        "n_packets": "data packets",
+        "n_parity": "parity packets",
         "seconds": "spent on this file",
         "notes": "what was decided for the user, a list of sentences",
     },
@@ -109,6 +111,35 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "is_intact": "whether nothing was found",
         "with_pixels": "whether the picture was decoded too",
         "findings": "list of sentences",
+    },
+    "vqcodec.impair/1": {
+        "path": "the input, `stdin` for `-`",
+        "output": "the output",
+        "n_packets": "packets that went in, parity included",
+        "lost": "places of the lost ones in the file, from 0",
+        "n_flips": "bits flipped in what is left",
+        "size_bytes": "of the output",
+        "loss": "as given",
+        "model": "of the losses, as given",
+        "burst": "mean length of a burst in packets, null with `iid`",
+        "bit_errors": "as given",
+        "seed": "as given",
+    },
+    "vqcodec.send/1": {
+        "path": "the input, `stdin` for `-`",
+        "to": "where to",
+        "n_packets": "packets sent, parity included",
+        "size_bytes": "of all datagrams, without the network's own heads",
+    },
+    "vqcodec.receive/1": {
+        "path": "the address that it listened at",
+        "output": "the output",
+        "n_packets": "data packets that the file should have",
+        "received": "indices of the packets that came; those from `n_packets` on are parity",
+        "n_foreign": "intact packets of another file, left out",
+        "n_damaged": "datagrams that were no intact packet, left out",
+        "n_repeated": "packets that came again, left out",
+        "size_bytes": "of the output",
     },
     "vqcodec.models.list/1": _PACK,
     "vqcodec.models.show/1": {
