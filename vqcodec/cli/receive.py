@@ -61,7 +61,7 @@ def _check_address(_: click.Context, __: click.Parameter, value: str) -> transpo
     metavar="SECONDS",
     callback=seconds("2"),
     default="2",
-    help="End so long after the last new packet. Default: 2.",
+    help="End so long after the last new packet; give more than the sender's --pace. Default: 2.",
 )
 @shared.talk_options
 def receive(
