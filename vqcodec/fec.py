@@ -59,20 +59,24 @@ def recover(header: Header, payloads: Mapping[int, bytes]) -> dict[int, bytes]:
 
     Returns:
         Data payloads by packet index: the given ones as they are, and all others if at least
-        `n_packets` packets are usable and what comes out is what an encoder can have put in.
+        `n_packets` packets are usable, do not contradict each other, and give what an encoder can
+        have put in.
     """
     data = {index: payloads[index] for index in range(header.n_packets) if index in payloads}
     lost = [index for index in range(header.n_packets) if index not in data]
     n_parity, parity = _usable_parity(header, payloads, data) if lost else (0, {})
     if not lost or len(parity) < len(lost):
         return data
-    rows, known = sorted(parity)[: len(lost)], list(data)
+    rows, known = sorted(parity), list(data)
     size = len(parity[rows[0]])
     matrix = _parity_matrix(header.n_packets, n_parity)[rows]
     shares = _table([parity[row] for row in rows], size) ^ _product(
         matrix[:, known], _table([data[index] for index in known], size)
     )
-    table = _product(_inverse(matrix[:, lost]), shares)
+    enough, more = slice(len(lost)), slice(len(lost), None)
+    table = _product(_inverse(matrix[enough, lost]), shares[enough])
+    if not np.array_equal(_product(matrix[more, lost], table), shares[more]):
+        return data
     rebuilt = {index: row.tobytes() for index, row in zip(lost, table, strict=True)}
     cut = {index: _without_padding(header, index, row) for index, row in rebuilt.items()}
     possible = {index: payload for index, payload in cut.items() if payload is not None}
@@ -88,22 +92,22 @@ def _usable_parity(
     Of equally large groups that with the lowest packet index is taken.
     """
     n_packets = header.n_packets
-    if n_packets < 2:
-        return 0, {}
-    sizes = [_size(header, index) for index in range(n_packets)]
-    low = max(sizes) if header.coding == "fixed" else max(map(len, data.values()), default=0)
     claims = {
         index: (payloads[index][0], len(payloads[index]) - 1)
         for index in sorted(payloads)
-        if index >= n_packets and payloads[index]
+        if index >= n_packets > 1 and payloads[index]
     }
-    possible = {
+    claims = {
         index: (n_parity, size)
         for index, (n_parity, size) in claims.items()
         if index < n_packets + n_parity <= MAX_CODEWORD
-        and low <= size <= max(sizes)
-        and all(len(payload) <= size for payload in data.values())
     }
+    if not claims:
+        return 0, {}
+    high = max(_size(header, index) for index in range(n_packets))
+    low = max(map(len, data.values()), default=0)
+    low = max(low, high) if header.coding == "fixed" else low
+    possible = {index: claim for index, claim in claims.items() if low <= claim[1] <= high}
     if not possible:
         return 0, {}
     (claim, _), *_ = Counter(possible.values()).most_common(1)  # ties: the first seen

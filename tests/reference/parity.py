@@ -13,17 +13,18 @@ def multiply(left: int, right: int) -> int:
     return result
 
 
-def power(base: int, exponent: int) -> int:
-    result = 1
-    for _ in range(exponent):
-        result = multiply(result, base)
+def powers(base: int, count: int) -> list[int]:
+    """The first powers, from the zeroth."""
+    result = [1]
+    while len(result) < count:
+        result.append(multiply(result[-1], base))
     return result
 
 
 def rebuild(header: dict[str, int], given: dict[int, bytes], sizes: list[int]) -> dict[int, bytes]:
     """Section 5A: data payloads, lost ones too; `sizes` exactly in coding mode 0, else at most.
 
-    By the roots of the codewords' polynomials: one equation for each, and one unknown for each
+    By the M roots of the codewords' polynomials: one equation for each, and one unknown for each
     packet that is lost, parity packets included.
     """
     count, is_fixed = header["n_packets"], header["coding"] == 0
@@ -46,8 +47,7 @@ def rebuild(header: dict[str, int], given: dict[int, bytes], sizes: list[int]) -
     lost = [index for index in range(count + more) if index not in data and index not in parity]
     if len(lost) > more:
         return data
-    roots = [power(2, e) for e in range(len(lost))]
-    factors = [[power(root, count + more - 1 - i) for i in range(count + more)] for root in roots]
+    factors = [powers(root, count + more)[::-1] for root in powers(2, more)]
     rows = []
     for factor in factors:
         known = [0] * size
@@ -58,14 +58,16 @@ def rebuild(header: dict[str, int], given: dict[int, bytes], sizes: list[int]) -
     for at in range(len(lost)):
         pivot = next(r for r in range(at, len(rows)) if rows[r][at])
         rows[at], rows[pivot] = rows[pivot], rows[at]
-        inverse = power(rows[at][at], 254)
+        inverse = powers(rows[at][at], 255)[254]
         rows[at] = [multiply(inverse, value) for value in rows[at]]
         for r in range(len(rows)):
             if r != at and rows[r][at]:
                 factor = rows[r][at]
                 rows[r] = [a ^ multiply(factor, b) for a, b in zip(rows[r], rows[at], strict=True)]
+    if any(any(row) for row in rows[len(lost) :]):  # equations that nothing solves
+        return data
     rebuilt = {}
-    for index, row in zip(lost, rows, strict=True):
+    for index, row in zip(lost, rows[: len(lost)], strict=True):
         if index < count:
             payload = bytes(row[len(lost) :])
             cut = payload[: sizes[index]] if is_fixed else payload.rstrip(b"\0")
