@@ -91,7 +91,8 @@ def encode(
         ImageError: a side is longer than the format can say.
         TargetError: even the smallest tier's file is larger than `target_bytes`, or even of the
             most packets one is larger than `mtu`.
-        FileError: `fec` with an `mtu` that has room for everything in one packet.
+        FileError: `fec` with an `mtu` that has room for everything in one packet (for a target, two
+            packets are taken then).
         ModelError: the pack is missing, broken, or has no such tier or no context model for it.
         BackendError: torch or the device is missing, or memory ran out.
 
@@ -153,9 +154,10 @@ def encode(
         return packing.at_most(header(tier)) if coding in ("auto", "fixed") else math.inf
 
     if target_bytes is None:
-        return make_tier(pack.manifest.default_tier if tier is None else tier)
+        chosen_tier = pack.manifest.default_tier if tier is None else tier
+        packing.check_room(header(chosen_tier))
+        return make_tier(chosen_tier)
     tiers = [entry.tier for entry in pack.manifest.tiers]
-    tiers = [tier for tier in tiers if not packing.is_alone(header(tier))] or tiers[-1:]
     if coding == "fixed":  # the bound is the size: nothing is left to be tried
         tiers = [tier for tier in tiers if at_most(tier) <= target_bytes] or tiers[:1]
     return largest_within(target_bytes, tiers, make_tier, at_most)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from vqcodec.bitstream import container
 from vqcodec.bitstream.layout import MAGIC, MAX_CODEWORD, PACKET_HEAD_BYTES, PACKET_LAYOUTS
@@ -79,11 +80,15 @@ class Packing:
                 return len(MAGIC) + sum(sizes)
         return math.inf
 
-    def is_alone(self, header: Header) -> bool:
-        """Whether parity is asked for although one packet has room for everything."""
+    def check_room(self, header: Header) -> None:
+        """Refuse, with a FileError, parity for what one packet has room for in fixed coding."""
         if not self.fec or self.mtu is None:
-            return False
-        return replace(self, fec=0)._fixed_sizes(header, 1)[0] <= self.mtu
+            return
+        if replace(self, fec=0)._fixed_sizes(header, 1)[0] <= self.mtu:
+            raise FileError(
+                f"tier {header.tier} fits one packet of {self.mtu:,} bytes, which no parity can "
+                "protect. Choose 2 packets, smaller packets, or no error correction."
+            )
 
     def make(self, header: Header, coding: str, make: Callable[[int], bytes]) -> bytes:
         """Make the file of the fewest packets.
@@ -94,14 +99,8 @@ class Packing:
             make: turns a number of data packets into the whole file.
 
         Raises:
-            FileError: parity is asked for, and one packet has room for everything.
             TargetError: even of the most packets one is larger than `mtu`.
         """
-        if self.is_alone(header):
-            raise FileError(
-                f"tier {header.tier} fits one packet of {self.mtu:,} bytes, which no parity can "
-                "protect. Choose 2 packets, smaller packets, or no error correction."
-            )
         largest = 0
         for count in self.counts:
             if self.mtu is not None and (coding == "fixed" or (coding == "auto" and count > 1)):
@@ -122,13 +121,16 @@ class Packing:
 
     def _fixed_sizes(self, header: Header, count: int) -> list[int]:
         """Sizes of all packets in fixed coding."""
-        head = replace(header, coding="fixed", n_packets=count)
-        sizes = [
-            PACKET_HEAD_BYTES
-            + fixedlength.payload_bytes(head.num_indices(index), head.codebook_size)
-            for index in range(count)
-        ]
+        dealt = _dealt(replace(header, coding="fixed", n_packets=count, tier=1))
+        size = header.codebook_size
+        sizes = [PACKET_HEAD_BYTES + fixedlength.payload_bytes(n, size) for n in dealt]
         return sizes + [1 + max(sizes)] * self.n_parity(count)
+
+
+@lru_cache(maxsize=32)
+def _dealt(header: Header) -> list[int]:
+    """Count the indices of each data packet, which are the same for all tiers."""
+    return [header.num_indices(index) for index in range(header.n_packets)]
 
 
 def _listed(counts: tuple[int, ...]) -> str:

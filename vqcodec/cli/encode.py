@@ -10,19 +10,21 @@ from pathlib import Path
 import click
 
 from vqcodec import codec
-from vqcodec.bitstream.layout import CODINGS, MAGIC
+from vqcodec.bitstream.layout import CODINGS, MAGIC, PACKET_HEAD_BYTES
 from vqcodec.cli import shared
 from vqcodec.cli.console import Console, muted_libraries
 from vqcodec.cli.inputs import read_image_bytes, shown
 from vqcodec.cli.output import Job, plan, run, shown_target, write
 from vqcodec.errors import ImageError
 from vqcodec.inspection import describe
+from vqcodec.packing import COUNTS, MAX_FEC, Packing
 from vqcodec.packs import store
 from vqcodec.pixels.files import IMAGE_SUFFIXES, read_image
 from vqcodec.rdo import DEFAULT_RDO, MAX_WEIGHT
 
 MAX_TARGET_BYTES = 2**30
 MAX_TARGET_BPP = 24.0  # what pixels take without any coding
+MAX_MTU = 65535  # of a datagram
 
 
 def _check_bytes(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
@@ -64,6 +66,57 @@ def _check_rdo(_: click.Context, __: click.Parameter, value: str | None) -> floa
     return weight
 
 
+def _check_packets(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    if value not in map(str, COUNTS):
+        listed = ", ".join(map(str, COUNTS))
+        raise click.BadParameter(f"'{value}' is no number of packets; give one of {listed}.")
+    return int(value)
+
+
+def _check_mtu(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
+    if value is None:
+        return None
+    low = PACKET_HEAD_BYTES + 1
+    if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= MAX_MTU:
+        raise click.BadParameter(
+            f"'{value}' is no packet size; give bytes from {low} to {MAX_MTU:,}, for example 1200."
+        )
+    return int(value)
+
+
+def _check_fec(_: click.Context, __: click.Parameter, value: str | None) -> float:
+    if value is None:
+        return 0.0
+    is_number = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?%?", value)
+    percent = float(value.removesuffix("%")) if is_number else 0.0
+    if not 0 < percent <= 100 * MAX_FEC:
+        raise click.BadParameter(
+            f"'{value}' is no share; give percent above 0 and up to {100 * MAX_FEC:.0f}, "
+            "for example 20%."
+        )
+    return percent / 100
+
+
+def _packing(packets: int | None, mtu: int | None, fec: float, rdo: float | None) -> Packing:
+    """Refuse options that do not go together."""
+    if packets is not None and mtu is not None:
+        raise click.UsageError("--packets and --mtu both choose the packets; give one of them.")
+    if fec and packets is mtu is None:
+        raise click.UsageError("--fec needs several packets; give --packets or --mtu, too.")
+    try:
+        packing = Packing(packets or 1, mtu, fec)
+    except ValueError as error:
+        raise click.UsageError(f"{error}; change --packets or --fec.") from error
+    if rdo and packing != Packing():
+        raise click.UsageError(
+            "--rdo goes by the context model, which is for files of one packet; leave it or "
+            "--packets and --mtu out."
+        )
+    return packing
+
+
 def _bytes_at(bpp: float, height: int, width: int) -> int:
     """Whole bytes that an image has at a rate; the bpp of a file's record gives that file back."""
     return max(1, math.floor(bpp * height * width / 8 + 1e-6))
@@ -74,6 +127,7 @@ def _bytes_at(bpp: float, height: int, width: int) -> int:
         "vqcodec encode photo.png",
         "vqcodec encode photo.jpg -o small.vqc -t 3",
         "vqcodec encode photo.jpg -o note.vqc --target-bytes 1500",
+        "vqcodec encode photo.jpg --mtu 1200 --fec 20%",
         "vqcodec encode *.png -o out/ --json > sizes.jsonl",
     )
 )
@@ -100,7 +154,7 @@ def _bytes_at(bpp: float, height: int, width: int) -> int:
     default="auto",
     help="How indices become bits: fixed (all take the same), table (range coder with the tier's "
     "frequencies), context (range coder with the pack's context model; not every pack has one), or "
-    "auto, the smallest of these. Default: auto.",
+    "auto, the smallest of these for one packet and fixed for several. Default: auto.",
 )
 @click.option(
     "--rdo",
@@ -108,6 +162,26 @@ def _bytes_at(bpp: float, height: int, width: int) -> int:
     callback=_check_rdo,
     help="With the context model: take a farther codeword for each bit that it saves by up to so "
     f"much more squared distance; 0 always takes the nearest. Default: {DEFAULT_RDO}.",
+)
+@click.option(
+    "--packets",
+    metavar="N",
+    callback=_check_packets,
+    help="Deal the picture to N packets, each of which decodes without the others: "
+    f"{', '.join(map(str, COUNTS[:-1]))} or {COUNTS[-1]}. Each takes 12 bytes more. Default: 1.",
+)
+@click.option(
+    "--mtu",
+    metavar="BYTES",
+    callback=_check_mtu,
+    help="Instead of --packets: the fewest packets of at most BYTES each, heads included.",
+)
+@click.option(
+    "--fec",
+    metavar="PERCENT",
+    callback=_check_fec,
+    help="With several packets: add so much parity to them, for example 20% (4 more packets for "
+    "20). So many packets can be lost and the picture is as if none was.",
 )
 @shared.max_pixels_option
 @shared.machine_options
@@ -122,6 +196,9 @@ def encode(
     target_bpp: float | None,
     coding: str,
     rdo: float | None,
+    packets: int | None,
+    mtu: int | None,
+    fec: float,
     max_pixels: int,
     device: str,
     threads: int | None,
@@ -138,6 +215,7 @@ def encode(
         raise click.UsageError(f"{given[0]} and {given[1]} both choose the tier; give one of them.")
     if rdo and coding not in ("auto", "context"):
         raise click.UsageError(f"--rdo goes by the context model, which '{coding}' does not use.")
+    packing = _packing(packets, mtu, fec, rdo)
     jobs = plan(inputs, output, ".vqc", is_json=console.is_json)
     if output is not None and Path(jobs[0].target).suffix.lower() in IMAGE_SUFFIXES:
         raise click.UsageError(f"encode writes .vqc files, and '{output}' is named as an image.")
@@ -167,6 +245,9 @@ def encode(
                 model=pack.path,
                 coding=coding,
                 rdo=rdo,
+                n_packets=packing.n_packets,
+                mtu=mtu,
+                fec=fec,
                 device=device,
                 threads=threads,
                 progress=progress,
@@ -174,9 +255,12 @@ def encode(
         write(job.target, data, is_forced=is_forced)
         seconds = time.perf_counter() - begin
         info = describe(data)
+        n_parity = len(info.packets) - info.n_packets
+        told = f"{info.n_packets}+{n_parity}" if n_parity else f"{info.n_packets}"
         console.say(
             f"{job.label}: {info.size_bytes:,} bytes, {info.bpp:.3f} bpp, "
-            f"{pack.name} tier {info.tier} ({info.codebook_size} words), {seconds:.2f} s"
+            f"{pack.name} tier {info.tier} ({info.codebook_size} words), "
+            f"{f'{told} packets, ' if len(info.packets) > 1 else ''}{seconds:.2f} s"
         )
         console.detail(
             f"{info.width_px} x {info.height_px} px, {info.coding} coding, "
@@ -189,6 +273,8 @@ def encode(
                 path=shown(job.source),
                 output=shown_target(job.target),
                 **shared.stream_fields(info, pack),
+                n_packets=info.n_packets,
+                n_parity=n_parity,
                 seconds=round(seconds, 3),
                 notes=notes,
             )
