@@ -72,25 +72,34 @@ def salvage(data: bytes) -> Salvage:
     best = search.best()
     if best is None:
         raise _refusal(data, search.n_leads)
-    damaged = _damaged(data, best)
-    covered = best.spans + [
-        (packet.offset, packet.offset + packet.size_bytes) for packet in damaged
-    ]
+    damaged = _damaged(data, best, search.magics)
+    covered = [*best.spans, *((bad.offset, bad.offset + bad.size_bytes) for bad in damaged)]
     starts = {start for start, _ in covered}
-    n_magics = sum(magic + len(MAGIC) in starts for magic in search.magics)
+    heads = [magic for magic in search.magics if magic + len(MAGIC) in starts]
+    covered += [(magic, magic + len(MAGIC)) for magic in heads]
     return Salvage(
         best.header,
         tuple(sorted(best.packets.values(), key=lambda packet: packet.offset)),
         damaged,
         frozenset(best.uncertain),
         len(best.spans) - len(best.packets),
-        len(data) - len(MAGIC) * n_magics - sum(end - start for start, end in covered),
+        len(data) - _union(covered),
     )
 
 
-def _damaged(data: bytes, find: Find) -> tuple[Packet, ...]:
+def _union(spans: list[tuple[int, int]]) -> int:
+    """Count the bytes that lie in any of the spans."""
+    total, until = 0, 0
+    for start, end in sorted(spans):
+        total += max(end - max(start, until), 0)
+        until = max(until, end)
+    return total
+
+
+def _damaged(data: bytes, find: Find, magics: list[int]) -> tuple[Packet, ...]:
     """Cut out what stands at the places without an intact packet, as far as each may reach."""
-    borders = sorted({start for start, _ in find.spans} | set(find.damaged) | {len(data)})
+    starts = (start for start, _ in find.spans)
+    borders = sorted({*starts, *find.damaged, *magics, len(data)})
     following = dict(itertools.pairwise(borders))
     packets = []
     for start in find.damaged:

@@ -25,20 +25,24 @@ from vqcodec.bitstream.packets import Header, Packet
 
 WORK_PER_BYTE: Final = 128
 WORK_AT_LEAST: Final = 2**26
-"""Work is counted in bytes checksummed in one go, about a nanosecond each; there is at most 2**26
-and 128 per byte of data. What is not found by then is lost: only made-up data come so far."""
+"""Work is counted in nanoseconds or so: bytes checksummed in one go, and what else takes as long.
+There is at most 2**26 and 128 per byte of data; what is not found by then is lost. Files that were
+not made up to last need far less."""
 
-_NEAR_WORK: Final = 32  # per byte of a search for damaged prefixes
+_SINGLE_SHARE: Final = 4  # that part of all work is for prefixes that stand once
+_NEAR_WORK: Final = 24  # per byte of a search for damaged prefixes
 _STEP_WORK: Final = 128  # per byte of a checksum that is compared after each
 _LEAD_WORK: Final = 8192  # per prefix looked at
+_END_WORK: Final = 512  # per end of a packet that is tried
 
 _PREFIX_BITS: Final = 8
 """Bits of 64 in which a damaged prefix may differ: a burst of two bytes, or scattered errors so
 dense that hardly any payload is intact. Noise comes as close once in 4 GB."""
 
 _MAGIC_BITS: Final = 4
-_MOST_LEADS: Final = 64
-_MOST_DEEP: Final = 4
+_MOST_ENDS: Final = 16  # of a packet, from the next border on
+_MOST_LEADS: Final = 32
+_MOST_DEEP: Final = 2
 _MOST_HOPES: Final = 32
 
 
@@ -101,10 +105,10 @@ class Search:
         spots = [magic + len(MAGIC) for magic in (*self.magics, *near)]
         told = [
             self._data[spot : spot + PREFIX_BYTES]
-            for spot in (*spots[:_MOST_LEADS], 0)
+            for spot in (*spots, 0)
             if places.is_header(self._data, spot)
         ]
-        leads = list(dict.fromkeys([*told, *repeated[:_MOST_LEADS]]))
+        leads = list(dict.fromkeys([*told[:_MOST_LEADS], *repeated[:_MOST_LEADS]]))
         for prefix in leads:
             singles.pop(prefix, None)
         return leads, singles
@@ -112,13 +116,16 @@ class Search:
     def _exact(self, leads: list[bytes], singles: dict[bytes, int]) -> Iterator[Find]:
         """Collect packets that begin with exact prefixes."""
         for prefix in leads:
-            if self._spend(_LEAD_WORK + len(self._data)):
+            if self._spend(_LEAD_WORK + len(self._data) // 2):
                 yield self._collect(prefix, places.exact(self._data, prefix))
+        whole = self._most_work
+        self._most_work = min(whole, self.work + whole // _SINGLE_SHARE)
         costs = {prefix: self._cost(prefix, start) for prefix, start in singles.items()}
         fitting = [(cost, prefix) for prefix, cost in costs.items() if cost is not None]
         for _, prefix in sorted(fitting):  # the cheapest first: what is too long stands in no way
             if self._spend(_LEAD_WORK):
                 yield self._collect(prefix, [singles[prefix]])
+        self._most_work = whole
 
     def _cost(self, prefix: bytes, start: int) -> int | None:
         """Bytes to be checksummed for a prefix that stands once; None if no packet fits there."""
@@ -180,10 +187,11 @@ class Search:
         ends = [body + sizes[0]]
         if len(sizes) > 1:
             first = bisect_left(borders, body + sizes[0])
-            ends = borders[first : bisect_left(borders, body + sizes[-1] + 1)]
+            last = bisect_left(borders, body + sizes[-1] + 1, first)
+            ends = borders[first : min(last, first + _MOST_ENDS)]
         at = body
         for end in ends:
-            if not self._spend(end - at):
+            if not self._spend(_END_WORK + end - at):
                 return None
             checksum, at = zlib.crc32(self._view[at:end], checksum), end
             if checksum & 0xFFFFFF == stored and find.may_be(
