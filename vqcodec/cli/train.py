@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from vqcodec.cli import shared, train_context, train_packs, train_stages
+from vqcodec.cli import shared, train_context, train_packs, train_restorer, train_stages
 
 
 @click.group(
@@ -25,5 +25,6 @@ def train() -> None:
     """
 
 
-for command in (*train_stages.COMMANDS, *train_packs.COMMANDS, train_context.context):
+MAP_COMMANDS = (train_context.context, train_restorer.restorer)
+for command in (*train_stages.COMMANDS, *train_packs.COMMANDS, *MAP_COMMANDS):
     train.add_command(command)

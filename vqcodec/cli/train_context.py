@@ -9,7 +9,7 @@ import click
 
 from vqcodec.cli import shared
 from vqcodec.cli.console import Console
-from vqcodec.cli.train_options import data_option, path, recipe_option
+from vqcodec.cli.train_options import data_option, map_run_options
 
 
 @click.command(
@@ -20,24 +20,12 @@ from vqcodec.cli.train_options import data_option, path, recipe_option
 )
 @click.argument("pack", metavar="PACK")
 @data_option
-@recipe_option()
-@click.option("--out", type=path, required=True, help="Folder of the run.")
+@map_run_options
 @click.option("--name", required=True, help="Name of the new pack, written to OUT/NAME.")
-@click.option(
-    "--minutes",
-    type=click.FloatRange(min=0, min_open=True),
-    help="Time for the training; index maps are made before it. Default: the recipe's.",
-)
-@click.option("--steps", type=click.IntRange(1), help="Steps instead of time.")
-@click.option("--resume", "is_resumed", is_flag=True, help="Go on with the run in OUT.")
 @click.option(
     "--start",
     metavar="MODEL",
     help="Weights whose context model to go on from: a pack or a .safetensors file.",
-)
-@click.option("--seed", type=click.IntRange(0), help="Another seed than the recipe's.")
-@click.option(
-    "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
 )
 @shared.talk_options
 def context(
@@ -64,10 +52,11 @@ def context(
     import torch
 
     from vqcodec.packs import store
+    from vqcodec.training.additions import add_context
     from vqcodec.training.checkpoint import find_start
     from vqcodec.training.context_loop import train_context
-    from vqcodec.training.export import add_context
-    from vqcodec.training.recipe import Context, find_recipe, load_recipe
+    from vqcodec.training.map_recipes import Context
+    from vqcodec.training.recipe import find_recipe, load_recipe
     from vqcodec.training.schedule import Budget
 
     torch.set_num_threads(threads)

@@ -43,3 +43,25 @@ def weights_option(function: F) -> F:
         required=True,
         help="Folder of the frozen perceptual nets (squeeze, vgg19, ... .safetensors).",
     )(function)
+
+
+def map_run_options(function: F) -> F:
+    """Add what the runs that learn from index maps have in common."""
+    options = (
+        recipe_option(),
+        click.option("--out", type=path, required=True, help="Folder of the run."),
+        click.option(
+            "--minutes",
+            type=click.FloatRange(min=0, min_open=True),
+            help="Time for the training; index maps are made before it. Default: the recipe's.",
+        ),
+        click.option("--steps", type=click.IntRange(1), help="Steps instead of time."),
+        click.option("--resume", "is_resumed", is_flag=True, help="Go on with the run in OUT."),
+        click.option("--seed", type=click.IntRange(0), help="Another seed than the recipe's."),
+        click.option(
+            "--threads", type=click.IntRange(1), default=1, show_default=True, help="CPU threads."
+        ),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function

@@ -17,7 +17,9 @@ from vqcodec.cli.train_options import data_option, path, recipe_option, weights_
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vqcodec.packs.store import Pack
     from vqcodec.training.machine import Machine
+    from vqcodec.training.map_recipes import Context, RestorerRecipe
     from vqcodec.training.recipe import Recipe
 
 
@@ -146,18 +148,17 @@ def everything(console: Console, recipe: str, name: str | None, **options: Any) 
     """
     from vqcodec.packs import store
     from vqcodec.training.checkpoint import load_start
-    from vqcodec.training.context_loop import train_context
-    from vqcodec.training.export import add_context, export
+    from vqcodec.training.export import export
     from vqcodec.training.recipe import find_recipe, load_recipe
-    from vqcodec.training.schedule import Budget
 
-    bits = load_recipe(find_recipe(recipe)).context
+    wanted = load_recipe(find_recipe(recipe))
+    later = [table for table in (wanted.context, wanted.restorer) if table is not None]
     minutes = options["minutes"]
-    if bits is not None and minutes is not None:  # the context model has its share of the time
-        stages = load_recipe(find_recipe(recipe)).stages.values()
-        part = bits.minutes / (bits.minutes + sum(stage.minutes for stage in stages))
-        bits = replace(bits, minutes=minutes * part)
-        options["minutes"] = minutes * (1 - part)
+    if minutes is not None:  # each part has its share of the time
+        stages = sum(stage.minutes for stage in wanted.stages.values())
+        scale = minutes / (stages + sum(table.minutes for table in later))
+        later = [replace(table, minutes=table.minutes * scale) for table in later]
+        options["minutes"] = stages * scale
     ema, made, machine = _run(console, recipe, ("base", "adversarial", "tiers"), options)
     if not machine.world.is_first:
         return
@@ -165,15 +166,33 @@ def everything(console: Console, recipe: str, name: str | None, **options: Any) 
     pack = machine.out / made.name
     forced = machine.is_resumed  # the pack is this run's own
     export(load_start(ema), made, machine.data, pack, is_forced=forced, say=machine.say)
-    if bits is not None:
-        found, folder = store.load(pack), machine.out / "context"
-        budget = Budget(60 * bits.minutes if machine.steps is None else None, machine.steps)
-        tensors = train_context(
-            found, bits, machine.data, folder, machine.say, budget=budget, is_resumed=forced
-        )
-        add_context(found, tensors, pack, is_forced=True)
+    for table in later:
+        _add(store.load(pack), table, machine)
     store.load(pack).check()
     machine.say(f"{pack}: intact. Use it with '--model {pack}'.")
+
+
+def _add(pack: Pack, how: Context | RestorerRecipe, machine: Machine) -> None:
+    """Train what learns from the pack's index maps, and put it into the pack."""
+    from vqcodec.training.additions import add_context, add_restorer
+    from vqcodec.training.context_loop import train_context
+    from vqcodec.training.map_recipes import Context
+    from vqcodec.training.perceptual import perceptual
+    from vqcodec.training.restorer_loop import JUDGE, train_restorer
+    from vqcodec.training.schedule import Budget
+
+    budget = Budget(60 * how.minutes if machine.steps is None else None, machine.steps)
+    data, say, resumed = machine.data, machine.say, machine.is_resumed
+    if isinstance(how, Context):
+        folder = machine.out / "context"
+        tensors = train_context(pack, how, data, folder, say, budget=budget, is_resumed=resumed)
+        add_context(pack, tensors, pack.path, is_forced=True)
+        return
+    folder, judge = machine.out / "restorer", perceptual(JUDGE, machine.weights)
+    net = train_restorer(
+        pack, how, data, folder, say, budget=budget, judge=judge, is_resumed=resumed
+    )
+    add_restorer(pack, net, pack.path, is_forced=True)
 
 
 @click.command("profile")

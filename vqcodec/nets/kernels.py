@@ -17,14 +17,18 @@ SMALLEST_INT8 = 4096  # kernels of fewer weights stay in f16: they save nothing 
 
 
 def to_stored(
-    state: Mapping[str, Tensor], smallest: int = SMALLEST_INT8, int8: bool = True
+    state: Mapping[str, Tensor],
+    smallest: int = SMALLEST_INT8,
+    int8: bool = True,
+    least_dim: int = 4,
 ) -> dict[str, Tensor]:
     """Turn a network's state into tensors for `weights.safetensors`.
 
     Args:
         state: `state_dict` of the network, any float dtype.
-        smallest: 4-D kernels of at least this many weights go to int8.
+        smallest: kernels of at least this many weights go to int8.
         int8: off keeps every tensor in f16 (to measure what int8 costs).
+        least_dim: what has fewer dimensions is no kernel; 2 takes dense layers and tables, too.
 
     Returns:
         `KEY`, or `KEY.q` and `KEY.scale`, to contiguous tensors on the CPU.
@@ -32,9 +36,10 @@ def to_stored(
     out: dict[str, Tensor] = {}
     for key, value in state.items():
         weight = value.detach().float().cpu()
-        if int8 and weight.dim() == 4 and weight.numel() >= smallest:
-            scale = weight.abs().amax((1, 2, 3)).div(127).clamp_min(1e-6).half()  # (O,)
-            steps = (weight / scale.float()[:, None, None, None]).round().clamp(-127, 127)
+        if int8 and weight.dim() >= least_dim and weight.numel() >= smallest:
+            scale = weight.abs().flatten(1).amax(1).div(127).clamp_min(1e-6).half()  # (O,)
+            rows = scale.float().view(-1, *[1] * (weight.dim() - 1))
+            steps = (weight / rows).round().clamp(-127, 127)
             out[f"{key}.q"] = steps.to(torch.int8).contiguous()
             out[f"{key}.scale"] = scale
         else:

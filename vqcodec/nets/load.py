@@ -9,7 +9,6 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,10 +17,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from vqcodec.errors import BackendError, PackError
+from vqcodec.errors import PackError
 from vqcodec.nets import tiles
 from vqcodec.nets.autoencoder import MAX_PARAMETERS, Autoencoder, build, count_parameters
 from vqcodec.nets.kernels import from_stored
+from vqcodec.nets.machine import guarded, resolve_device
 from vqcodec.nets.quantizer import nearest
 from vqcodec.nets.stored import codewords, fill, read_weights
 
@@ -45,7 +45,7 @@ class Nets:
     ) -> None:
         self.device = device
         self.stride = net.stride
-        with _machine(device):
+        with guarded(device):
             # channels_last lets oneDNN skip reordering: about a third faster on a CPU.
             self.net = net.eval().requires_grad_(False).to(device)
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -71,7 +71,7 @@ class Nets:
         words = self._codebook(tier)
         h, w = self._map_size(pixels)
         out = np.empty((h, w), np.int32)
-        with _machine(self.device), torch.inference_mode():
+        with guarded(self.device), torch.inference_mode():
             for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
                 inner = self._encode_tile(pixels, tile, tier)  # (D, th, tw)
                 found = nearest(inner.flatten(1).t(), words)
@@ -98,7 +98,7 @@ class Nets:
         self._codebook(tier)
         h, w = self._map_size(pixels)
         out = np.empty((h, w, self.net.latent_dim), np.float32)
-        with _machine(self.device), torch.inference_mode():
+        with guarded(self.device), torch.inference_mode():
             for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
                 out[tile.core] = self._encode_tile(pixels, tile, tier).permute(1, 2, 0).cpu()
         return out
@@ -139,12 +139,52 @@ class Nets:
             raise ValueError(f"indices are {indices.dtype} {indices.shape}; wanted (h, w) integers")
         if int(indices.min()) < 0 or int(indices.max()) >= len(words):
             raise ValueError(f"indices must lie in [0, {len(words)})")
-        h, w = indices.shape
+
+        def latents(frame: tuple[slice, slice]) -> Tensor:
+            return words[torch.from_numpy(indices[frame].astype(np.int64)).to(self.device)]
+
+        return self._painted((indices.shape[0], indices.shape[1]), latents, tier, progress)
+
+    def from_latents(
+        self, latents: NDArray[np.float32], tier: int, progress: Progress | None = None
+    ) -> NDArray[np.uint8]:
+        """Decode latents to an image, as `to_pixels` decodes codewords.
+
+        Args:
+            latents: (h, w, D) float32: codewords, and what a restorer put between them.
+            tier: one that the pack has.
+            progress: called with (done, total) after each tile.
+
+        Returns:
+            (h * stride, w * stride, 3) uint8, rounded half to even.
+
+        Raises:
+            ValueError: shape, dtype or tier is wrong (caller's mistake).
+            BackendError: out of memory.
+        """
+        self._codebook(tier)
+        if latents.ndim != 3 or latents.shape[2] != self.net.latent_dim:
+            raise ValueError(f"latents are {latents.shape}; wanted (h, w, {self.net.latent_dim})")
+
+        def of(frame: tuple[slice, slice]) -> Tensor:
+            return torch.from_numpy(np.ascontiguousarray(latents[frame])).to(self.device)
+
+        return self._painted((latents.shape[0], latents.shape[1]), of, tier, progress)
+
+    def _painted(
+        self,
+        size: tuple[int, int],
+        latents: Callable[[tuple[slice, slice]], Tensor],
+        tier: int,
+        progress: Progress | None,
+    ) -> NDArray[np.uint8]:
+        """Decode tile by tile what `latents` gives for each frame, (th, tw, D)."""
+        h, w = size
         out = np.empty((h * self.stride, w * self.stride, 3), np.uint8)
-        with _machine(self.device), torch.inference_mode():
+        with guarded(self.device), torch.inference_mode():
             for tile in _each(tiles.cut(h, w, self.net.decoder_halo), progress):
                 core = tiles.scaled(tile.core, self.stride)
-                out[core] = self._decode_tile(indices[tile.frame], tile, words, tier)
+                out[core] = self._decode_tile(latents(tile.frame), tile, tier)
         return out
 
     # Methods of their own, so that no tensor of a tile is still held while the next one runs.
@@ -155,12 +195,9 @@ class Nets:
         latent = self.net.encode(self._to_image(seen), tier)
         return latent[(0, slice(None), *tile.inner)].nan_to_num()
 
-    def _decode_tile(
-        self, indices: NDArray[np.integer], tile: tiles.Tile, words: Tensor, tier: int
-    ) -> NDArray[np.uint8]:
-        """The frame's indices to the core's pixels."""
-        frame = torch.from_numpy(indices.astype(np.int64)).to(self.device)
-        image = self.net.decode(words[frame].permute(2, 0, 1)[None], tier)
+    def _decode_tile(self, latents: Tensor, tile: tiles.Tile, tier: int) -> NDArray[np.uint8]:
+        """The frame's latents to the core's pixels."""
+        image = self.net.decode(latents.permute(2, 0, 1)[None], tier)
         return to_uint8(image[(0, slice(None), *tiles.scaled(tile.inner, self.stride))])
 
     def _codebook(self, tier: int) -> Tensor:
@@ -216,39 +253,6 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Net
         for tier in manifest.tiers
     }
     return Nets(net, codebooks, target)
-
-
-def resolve_device(name: str) -> torch.device:
-    """Find the device that "auto", "cpu" or "cuda[:N]" names; BackendError when it is not here."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise BackendError(f"device {name!r} is not known. Use auto, cpu or cuda[:N].") from error
-    if device.type not in ("cpu", "cuda"):
-        raise BackendError(f"device {name!r} is not supported. Use auto, cpu or cuda[:N].")
-    if device.type == "cuda":
-        n_devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (device.index or 0) >= n_devices:
-            raise BackendError(
-                f"device {name!r} is not here ({n_devices} found). Use --device cpu."
-            )
-    return device
-
-
-@contextmanager
-def _machine(device: torch.device) -> Iterator[None]:
-    """Turn what the machine cannot do into `BackendError`."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        text = str(error).lower()
-        if isinstance(error, MemoryError) or "allocate memory" in text or "out of memory" in text:
-            raise BackendError(
-                f"out of memory on {device}. Close other programs, or use a smaller image."
-            ) from error
-        raise
 
 
 def _each(items: list[tiles.Tile], progress: Progress | None) -> Iterator[tiles.Tile]:

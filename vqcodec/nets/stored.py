@@ -6,10 +6,9 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from vqcodec.errors import PackError
-from vqcodec.nets.autoencoder import Autoencoder
 
 MAX_CODEBOOK = 1 << 16
 
@@ -24,18 +23,21 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise PackError(f"{path}: not a readable safetensors file ({error}).", path=path) from error
 
 
-def fill(net: Autoencoder, state: dict[str, Tensor]) -> None:
-    """Give the (weightless) network its weights; PackError unless keys and shapes fit exactly."""
+def fill(net: nn.Module, state: dict[str, Tensor], prefix: str = "net.") -> None:
+    """Give the (weightless) network its weights; PackError unless keys and shapes fit exactly.
+
+    `prefix` is what the keys begin with in the file, for messages.
+    """
     wanted = {key: tuple(value.shape) for key, value in net.state_dict().items()}
     found = {key: tuple(value.shape) for key, value in state.items()}
     for key in sorted(wanted.keys() ^ found.keys()):
         fault = "is missing" if key in wanted else "is unknown to this network"
-        raise PackError(f"weights: net.{key} {fault}.", field=f"net.{key}")
+        raise PackError(f"weights: {prefix}{key} {fault}.", field=prefix + key)
     for key, shape in wanted.items():
         if found[key] != shape:
             raise PackError(
-                f"weights: net.{key} has shape {found[key]}; wanted {shape}.",
-                field=f"net.{key}",
+                f"weights: {prefix}{key} has shape {found[key]}; wanted {shape}.",
+                field=prefix + key,
                 expected=shape,
                 found=found[key],
             )

@@ -31,6 +31,19 @@ class TierEntry:
 
 
 @dataclass(frozen=True)
+class RestorerEntry:
+    """The restorer of a pack: its file's digest and size, and the network's constructor arguments.
+
+    It is a file of its own: it decides what is painted where indices are lost, never how a file is
+    read, so that a better one replaces it while the weights id stays.
+    """
+
+    sha256: str
+    size_bytes: int
+    config: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A checked manifest; see docs/ARCHITECTURE.md, "Model packs", for the file.
 
@@ -47,6 +60,7 @@ class Manifest:
         tiers: ascending by tier.
         training: provenance, free keys.
         quality: measured figures, free keys.
+        restorer: None where the pack has none.
     """
 
     name: str
@@ -61,6 +75,7 @@ class Manifest:
     tiers: tuple[TierEntry, ...]
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
+    restorer: RestorerEntry | None = None
 
 
 class _Table:
@@ -137,18 +152,31 @@ def _checked(top: _Table) -> Manifest:
         tiers=_tiers(top),
         training=top.take("training", dict, {}),
         quality=top.take("quality", dict, {}),
+        restorer=_restorer(top.table("restorer")) if "restorer" in top.values else None,
     )
     if not _NAME.fullmatch(manifest.name):
         raise PackError(
             f"{top.place}: '{manifest.name[:70]}' is not a pack's name (letters, digits, . _ -)"
         )
-    if not _SHA256.fullmatch(manifest.weights_sha256):
-        raise PackError(f"{weights.place}: sha256 is not 64 hexadecimal digits; get the pack again")
+    _check_digest(weights, manifest.weights_sha256)
     if manifest.stride != STRIDE:
         raise PackError(f"{net.place}: stride {manifest.stride}; the format has {STRIDE}")
     if manifest.default_tier not in {entry.tier for entry in manifest.tiers}:
         raise PackError(f"{top.place}: default tier {manifest.default_tier} is not in the pack")
     return manifest
+
+
+def _restorer(table: _Table) -> RestorerEntry:
+    entry = RestorerEntry(
+        table.take("sha256", str), table.take("size_bytes", int), table.take("config", dict)
+    )
+    _check_digest(table, entry.sha256)
+    return entry
+
+
+def _check_digest(table: _Table, digest: str) -> None:
+    if not _SHA256.fullmatch(digest):
+        raise PackError(f"{table.place}: sha256 is not 64 hexadecimal digits; get the pack again")
 
 
 def _tiers(top: _Table) -> tuple[TierEntry, ...]:

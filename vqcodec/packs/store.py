@@ -27,6 +27,7 @@ from vqcodec.packs.manifest import MANIFEST_NAME, Manifest, read_manifest
 
 DEFAULT_MODEL: Final = "photo-3"
 WEIGHTS_NAME: Final = "weights.safetensors"
+RESTORER_NAME: Final = "restorer.safetensors"
 _PACKAGE = Path(__file__).resolve().parents[1]
 _EMBEDDED = (_PACKAGE / "_models", _PACKAGE.parent / "models")  # in the wheel; in a source checkout
 
@@ -68,28 +69,23 @@ class Pack:
 
     @cached_property
     def _checked(self) -> bool:
-        try:
-            size = self.weights_path.stat().st_size
-            if size != self.manifest.weights_size_bytes:
-                raise PackError(
-                    f"{self.weights_path}: {size:,} bytes, the manifest says "
-                    f"{self.manifest.weights_size_bytes:,}; get the pack again",
-                    path=self.weights_path,
-                )
-            with self.weights_path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise PackError(
-                f"{self.weights_path}: {error.strerror or error}; get the pack again"
-            ) from error
-        if digest != self.digest:
-            raise PackError(
-                f"{self.weights_path}: sha256 {digest[:16]}..., the manifest says "
-                f"{self.digest[:16]}...; get the pack again",
-                expected=self.digest,
-                found=digest,
-            )
+        _check_file(self.weights_path, self.manifest.weights_size_bytes, self.digest)
         return True
+
+    @property
+    def restorer_path(self) -> Path:
+        """The restorer's file, where the pack has one."""
+        return self.path / RESTORER_NAME
+
+    def check_restorer(self) -> None:
+        """Compare size and sha256 of the restorer, if there is one, with the manifest.
+
+        Raises:
+            PackError: missing, unreadable, or not the file that the manifest names.
+        """
+        entry = self.manifest.restorer
+        if entry is not None:
+            _check_file(self.restorer_path, entry.size_bytes, entry.sha256)
 
     def codebook_size(self, tier: int) -> int:
         """Look up how many words a tier has; ModelMismatchError when the pack has no such tier."""
@@ -145,6 +141,27 @@ class Pack:
                 "--coding auto"
             )
         return frequencies, model
+
+
+def _check_file(path: Path, size_bytes: int, sha256: str) -> None:
+    try:
+        size = path.stat().st_size
+        if size != size_bytes:
+            raise PackError(
+                f"{path}: {size:,} bytes, the manifest says {size_bytes:,}; get the pack again",
+                path=path,
+            )
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PackError(f"{path}: {error.strerror or error}; get the pack again") from error
+    if digest != sha256:
+        raise PackError(
+            f"{path}: sha256 {digest[:16]}..., the manifest says {sha256[:16]}...; "
+            "get the pack again",
+            expected=sha256,
+            found=digest,
+        )
 
 
 def search_folders() -> list[Path]:

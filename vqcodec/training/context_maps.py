@@ -45,8 +45,9 @@ class IndexMaps:
         heights, widths = self.shapes.T
         self._pitch = int(widths.max()) + 2 * REACH  # one canvas width for all: offsets are fixed
         counts = heights * widths
+        self._starts = np.cumsum(counts) - counts
         of_map = self.photo = np.repeat(np.arange(len(counts)), counts)
-        within = np.arange(len(of_map)) - np.repeat(np.cumsum(counts) - counts, counts)
+        within = np.arange(len(of_map)) - np.repeat(self._starts, counts)
         self.row, self.column = np.divmod(within, widths[of_map])
         tops = np.cumsum(heights + 2 * REACH) - (heights + 2 * REACH)
         self._place = (tops[of_map] + REACH + self.row) * self._pitch + REACH + self.column
@@ -62,6 +63,11 @@ class IndexMaps:
         canvas = np.full(self._size, size + 1, np.uint16)
         canvas[self._place] = self.values[tier]
         return canvas
+
+    def map(self, tier: int, number: int) -> NDArray[np.uint16]:
+        """Return the map of a photo, (h, w)."""
+        shape, start = self.shapes[number], self._starts[number]
+        return self.values[tier][start : start + shape.prod()].reshape(shape)
 
     def targets(self, tier: int, chosen: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the indices (n,) at positions (n,)."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from vqcodec.errors import InputError
 from vqcodec.packs import store
+from vqcodec.training.map_recipes import Context, RestorerRecipe
 
 TRAINING_LOSSES = ("squeeze", "vgg19")  # "alex" is the yardstick and never a loss
 STAGES = ("base", "adversarial", "tiers")  # in the order in which they run
@@ -116,35 +117,6 @@ class Codebooks:
 
 
 @dataclass(frozen=True)
-class Context:
-    """How the context model is trained (FORMAT.md, "Coding mode 2").
-
-    Attributes:
-        minutes: time budget, unless an option gives another.
-        photos: training photos to take index maps of.
-        hidden: width of the trunk.
-        blocks: residual layers.
-        learned: columns of the output beside the codewords.
-        batch: positions per step, all of one tier.
-        learning_rate: AdamW's, before the cosine.
-        ema: decay of the averaged weights, the ones that are kept.
-        dealt: share of the positions that are seen as in files of several packets.
-        seed: of positions and weights.
-    """
-
-    minutes: float = 30.0
-    photos: int = 1600
-    hidden: int = 256
-    blocks: int = 1
-    learned: int = 32
-    batch: int = 2048
-    learning_rate: float = 2e-3
-    ema: float = 0.998
-    dealt: float = 0.25
-    seed: int = 0
-
-
-@dataclass(frozen=True)
 class Recipe:
     """A whole recipe; see models/recipes for examples.
 
@@ -157,6 +129,7 @@ class Recipe:
         net_config: `net.config` of the manifest.
         codebooks: the table `[codebooks]`.
         context: the table `[context]`, or None.
+        restorer: the table `[restorer]`, or None.
         stages: the tables `[base]`, `[adversarial]` and `[tiers]`, those that the recipe has.
         training: the table `[training]`, copied into the manifest (data sources, free keys).
         text: the file, which a run keeps a copy of.
@@ -170,6 +143,7 @@ class Recipe:
     net_config: Mapping[str, Any] = field(default_factory=dict)
     codebooks: Codebooks = field(default_factory=Codebooks)
     context: Context | None = None
+    restorer: RestorerRecipe | None = None
     stages: Mapping[str, Stage] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
     text: str = ""
@@ -214,13 +188,8 @@ def load_recipe(path: Path) -> Recipe:
         key: _take(Stage, table.pop(key), f"{path}: [{key}]") for key in STAGES if key in table
     }
     codebooks = _take(Codebooks, table.pop("codebooks", {}), f"{path}: [codebooks]")
-    context = table.pop("context", None)
-    if context is not None:
-        context = _take(Context, context, f"{path}: [context]")
-        if min(context.minutes, context.photos, context.hidden, context.batch) <= 0:
-            raise InputError(
-                f"{path}: [context]: minutes, photos, hidden and batch must be above 0."
-            )
+    context = _map_table(Context, table, "context", path)
+    restorer = _map_table(RestorerRecipe, table, "restorer", path)
     known = {"kind": "net_kind", "config": "net_config"}
     for key in net.keys() - known.keys():
         raise InputError(f"{path}: [net] has the unknown key '{key}'.", field=key)
@@ -228,11 +197,31 @@ def load_recipe(path: Path) -> Recipe:
     if "name" not in table:
         raise InputError(f"{path}: 'name' is missing.", field="name")
     recipe: Recipe = _take(
-        Recipe, table, str(path), codebooks=codebooks, context=context, stages=stages, text=text
+        Recipe,
+        table,
+        str(path),
+        codebooks=codebooks,
+        context=context,
+        restorer=restorer,
+        stages=stages,
+        text=text,
     )
     for key, stage in stages.items():
         _check(stage, f"{path}: [{key}]")
     return recipe
+
+
+def _map_table(kind: type, table: dict[str, Any], name: str, path: Path) -> Any:
+    """Take a table of what learns from index maps, where there is one."""
+    values = table.pop(name, None)
+    if values is None:
+        return None
+    made = _take(kind, values, f"{path}: [{name}]")
+    try:
+        made.check()
+    except ValueError as error:
+        raise InputError(f"{path}: [{name}]: {error}.") from None
+    return made
 
 
 def _take(kind: type, table: Mapping[str, Any], place: str, **more: Any) -> Any:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from vqcodec.errors import BackendError
-from vqcodec.nets.load import resolve_device
+from vqcodec.nets.machine import resolve_device
 
 Precision = Literal["auto", "float32", "bfloat16"]
 
