@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from vqcodec.bitstream import container
+from vqcodec.bitstream.container import Container
 from vqcodec.bitstream.layout import MAX_PIXELS
-from vqcodec.errors import FormatError
+from vqcodec.bitstream.salvage import salvage
+from vqcodec.errors import ChecksumError, FormatError
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map
 
@@ -36,21 +38,10 @@ def verify(
     """
     try:
         parsed = container.parse(data)
-    except FormatError as error:
-        return [error.message]
-    findings = [
-        f"packet {number} at byte {packet.offset}: checksum {packet.checksum:06x}, "
-        f"stored {packet.stored_checksum:06x}"
-        for number, packet in enumerate(parsed.packets)
-        if not packet.is_intact
-    ]
-    if findings:
-        return findings
-    header = parsed.header
-    try:
         payloads = parsed.payloads()
     except FormatError as error:
-        return [error.message]
+        return _damage(data, error)
+    header = parsed.header
     if header.coding == "context":
         header.check_pixels(max_pixels)
     tables = store.find_by_id(header.weights_id, model).tables(header.tier, header.coding)
@@ -59,3 +50,36 @@ def verify(
     except FormatError as error:
         return [error.message]
     return []
+
+
+def _damage(data: bytes, error: FormatError) -> list[str]:
+    """Name all packets that are damaged or missing in a file that was refused for `error`."""
+    try:
+        saved = salvage(data)
+        found = Container(saved.header, saved.packets)
+        damaged, n_foreign_bytes = saved.damaged, saved.n_foreign_bytes
+    except FormatError:
+        try:
+            found = container.parse(data)
+        except FormatError:
+            return [error.message]
+        damaged = tuple(packet for packet in found.packets if not packet.is_intact)
+        n_foreign_bytes = 0
+    offsets = sorted(packet.offset for packet in {*found.packets, *damaged})
+    findings = [
+        f"packet {offsets.index(packet.offset)} at byte {packet.offset}: checksum "
+        f"{packet.checksum:06x}, stored {packet.stored_checksum:06x}"
+        for packet in damaged
+    ]
+    is_told = isinstance(error, ChecksumError) or error.details.get("field") == "packets"
+    if not is_told:
+        findings.insert(0, error.message)
+    n_packets, n_parity = found.header.n_packets, found.n_parity
+    there = {packet.index for packet in (*found.packets, *damaged)}
+    missing = [str(index) for index in range(n_packets + n_parity) if index not in there]
+    if missing:
+        told = f"{n_packets}+{n_parity}" if n_parity else f"{n_packets}"
+        findings.append(f"{len(missing)} of {told} packets missing ({', '.join(missing)})")
+    if n_foreign_bytes:
+        findings.append(f"{n_foreign_bytes:,} bytes that belong to no packet")
+    return findings or [error.message]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vqcodec.bitstream.layout import (
     CHECKSUM_BYTES,
@@ -27,6 +28,15 @@ from vqcodec.errors import FormatError, LimitError, TruncatedError, VersionError
 _PREFIX = struct.Struct(">BBHHH")
 _CODING_OF_ID = {number: name for name, number in CODINGS.items()}
 _LAYOUT_OF_COUNT = {count: number for number, (count, _) in enumerate(PACKET_LAYOUTS)}
+
+
+@lru_cache(maxsize=64)
+def _alike(length: int, block: int, n_packets: int) -> tuple[int, ...]:
+    """Of `length` lines, count those whose block has each number modulo P."""
+    periods, rest = divmod(length, block * n_packets)
+    return tuple(
+        periods * block + min(max(rest - turn * block, 0), block) for turn in range(n_packets)
+    )
 
 
 @dataclass(frozen=True)
@@ -93,17 +103,12 @@ class Header:
 
     def num_indices(self, index: int) -> int:
         """Count the positions of the index map that travel in data packet `index`."""
-
-        def alike(length: int, block: int, turn: int) -> int:
-            """Of the first `length` lines, those whose block has this number modulo P."""
-            periods, rest = divmod(length, block * self.n_packets)
-            return periods * block + min(max(rest - turn * block, 0), block)
-
         rows, columns = self.block
+        by_column, step = _alike(self.map_width, columns, self.n_packets), self.row_step
         return sum(
-            alike(self.map_height, rows, turn)
-            * alike(self.map_width, columns, (index - self.row_step * turn) % self.n_packets)
-            for turn in range(self.n_packets)
+            n * by_column[(index - step * turn) % self.n_packets]
+            for turn, n in enumerate(_alike(self.map_height, rows, self.n_packets))
+            if n
         )
 
     def check_pixels(self, max_pixels: int) -> None:

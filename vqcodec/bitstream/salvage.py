@@ -117,11 +117,13 @@ def _damaged(data: bytes, find: Find, magics: list[int]) -> tuple[Packet, ...]:
 def _refusal(data: bytes, n_leads: int) -> FormatError:
     """Say why there is nothing."""
     try:
-        container.parse(data)
+        container.parse(data).payloads()
+    except ChecksumError as error:
+        return error
     except NotVqcError as error:
         if not n_leads:
             return error
     except FormatError as error:
-        if error.details.get("field") != "packets":
+        if error.details.get("field") not in ("packets", "index"):
             return error
     return ChecksumError("the file holds packets, but none is intact; get it again")

@@ -19,8 +19,8 @@ from vqcodec.inspection import StreamInfo, describe
 def info(inputs: tuple[str, ...], console: Console) -> None:
     """Tell what .vqc files say of themselves: size, tier, model, packets.
 
-    Needs no model pack. Damage to packets is shown, not refused; see 'vqcodec
-    verify' for a judgement.
+    Needs no model pack. Damage is shown, not refused, as long as one packet can
+    be found; see 'vqcodec verify' for a judgement.
     """
     check_inputs(inputs)
 
@@ -46,12 +46,29 @@ def _for_people(name: str, found: StreamInfo) -> str:
         f"{found.coding} coding, {found.header_bytes} bytes besides the payload",
         f"  made with {model}, weights id {found.weights_id:04x}",
     ]
-    lines += [
-        f"  packet {packet.index} at byte {packet.offset}: {packet.size_bytes:,} bytes, "
-        f"{packet.num_indices:,} indices, {'intact' if packet.checksum_ok else 'damaged'}"
-        for packet in found.packets
-    ]
-    n_missing = found.n_packets - len(found.packets)
-    if n_missing > 0:
-        lines.append(f"  {n_missing} of {found.n_packets} packets are missing")
+    for packet in found.packets:
+        is_parity = packet.index >= found.n_packets
+        lines.append(
+            f"  packet {packet.index} at byte {packet.offset}: {packet.size_bytes:,} bytes, "
+            f"{'parity' if is_parity else f'{packet.num_indices:,} indices'}, "
+            f"{'intact' if packet.checksum_ok else 'damaged'}"
+        )
+    there = {packet.index for packet in found.packets}
+    n_all = found.n_packets + found.n_parity
+    lines += [f"  packet {index}: missing" for index in range(n_all) if index not in there]
+    if found.is_damaged:
+        lines += _damage(found)
     return "\n".join(lines)
+
+
+def _damage(found: StreamInfo) -> list[str]:
+    """Sum up what is wrong."""
+    n_bad = sum(not packet.checksum_ok for packet in found.packets)
+    told = [f"{found.n_intact} of {found.n_packets} packets intact"]
+    if found.n_parity:
+        told.append(f"{found.n_parity_intact} of {found.n_parity} parity packets")
+    if n_bad:
+        told.append(f"{n_bad} damaged {'place' if n_bad == 1 else 'places'}")
+    if found.foreign_bytes:
+        told.append(f"{found.foreign_bytes:,} bytes that belong to no packet")
+    return ["  damaged: " + ", ".join(told)]

@@ -34,8 +34,8 @@ def verify(
     """Check that .vqc files are whole.
 
     Reads structure and checksums and decodes every index. Prints one line per
-    file on stdout (with -q only for damaged ones); exit code 4 when a file is
-    damaged, 5 when the model pack that it needs is not there.
+    file on stdout, or one per finding (with -q only these); exit code 4 when a
+    file is damaged, 5 when the model pack that it needs is not there.
     """
     check_inputs(inputs)
 
