@@ -54,6 +54,14 @@ def test_codings() -> None:
     assert all(f"{number} {name}" in row("coding")[0] for name, number in layout.CODINGS.items())
 
 
+def test_parity() -> None:
+    assert f"P + M <= {layout.MAX_CODEWORD}" in TEXT
+    assert (
+        f"more than {layout.MAX_CODEWORD} packets, or {layout.PACKET_LAYOUTS[-1][0]} without"
+        in TEXT
+    )
+
+
 def test_blocks_and_bounds_of_contexts() -> None:
     rows, columns = layout.CONTEXT_BLOCK
     assert f"blocks of {rows} rows and {columns} columns are dealt" in TEXT
