@@ -15,6 +15,7 @@ from vqcodec.bitstream import container
 from vqcodec.bitstream.layout import MAX_CODEWORD, PACKET_HEAD_BYTES, PACKET_LAYOUTS
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy import fixedlength, frequencies
+from vqcodec.inspection import describe
 from vqcodec.payload import decode_index_map, encode_index_map
 
 headers = st.builds(
@@ -54,7 +55,9 @@ def test_any_subset_that_is_large_enough_gives_the_exact_map(
     packets = {packet.index: packet.payload for packet in parsed.packets if packet.is_intact}
     assert all(p.size_bytes - len(p.payload) == PACKET_HEAD_BYTES == 12 for p in parsed.packets)
     assert all(len(row) == 1 + max(map(len, payloads)) for row in parity)
-    assert parsed.n_parity == n_parity
+    info = describe(container.write(header, payloads, parity))
+    assert info.n_parity == parsed.n_parity == n_parity
+    assert info.is_whole
 
     order = np.random.default_rng(seed).permutation(header.n_packets + n_parity).tolist()
     n_intact = data.draw(st.integers(0, len(order)), label="intact")

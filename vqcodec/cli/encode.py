@@ -255,8 +255,7 @@ def encode(
         write(job.target, data, is_forced=is_forced)
         seconds = time.perf_counter() - begin
         info = describe(data)
-        n_parity = len(info.packets) - info.n_packets
-        told = f"{info.n_packets}+{n_parity}" if n_parity else f"{info.n_packets}"
+        told = f"{info.n_packets}+{info.n_parity}" if info.n_parity else f"{info.n_packets}"
         console.say(
             f"{job.label}: {info.size_bytes:,} bytes, {info.bpp:.3f} bpp, "
             f"{pack.name} tier {info.tier} ({info.codebook_size} words), "
@@ -274,7 +273,7 @@ def encode(
                 output=shown_target(job.target),
                 **shared.stream_fields(info, pack),
                 n_packets=info.n_packets,
-                n_parity=n_parity,
+                n_parity=info.n_parity,
                 seconds=round(seconds, 3),
                 notes=notes,
             )
