@@ -1,4 +1,4 @@
-"""`python -m eval rd|report|bits|speed|demo|grid|readme`: see docs/EVALUATION.md."""
+"""`python -m eval rd|report|bits|loss|speed|demo|grid|readme`: see docs/EVALUATION.md."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import click
 from eval.commands.bits import bits
 from eval.commands.demo import demo
 from eval.commands.grid import grid
+from eval.commands.loss import loss
 from eval.commands.rd import rd
 from eval.commands.readme import readme
 from eval.commands.report import report
@@ -18,7 +19,7 @@ def main() -> None:
     """Measure vqcodec."""
 
 
-for command in (rd, report, bits, speed, demo, grid, readme):
+for command in (rd, report, bits, loss, speed, demo, grid, readme):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -77,6 +77,9 @@ data = click.option("--data", type=FOLDER, help="Folder of images; else $VQCODEC
 tiers = click.option(
     "--tiers", default="all", show_default=True, callback=_tiers, help="Such as 1,4,8."
 )
+focus_tiers = click.option(
+    "--tiers", default="4,8", show_default=True, callback=_tiers, help="Tiers in focus; or 'all'."
+)
 jobs = click.option(
     "--jobs",
     type=click.IntRange(1),
