@@ -17,17 +17,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vqcodec.codec import decode, encode
+    from vqcodec.channel import impair
+    from vqcodec.codec import Decoded, decode, decode_with_losses, encode
     from vqcodec.inspection import StreamInfo, describe
     from vqcodec.verification import verify
 
-from vqcodec.errors import VqcError
+from vqcodec.errors import DamageWarning, VqcError
 
-__all__ = ["StreamInfo", "VqcError", "decode", "describe", "encode", "verify"]
+__all__ = [
+    "DamageWarning",
+    "Decoded",
+    "StreamInfo",
+    "VqcError",
+    "decode",
+    "decode_with_losses",
+    "describe",
+    "encode",
+    "impair",
+    "verify",
+]
 
 _HOMES = {
     "encode": "codec",
     "decode": "codec",
+    "Decoded": "codec",
+    "decode_with_losses": "codec",
+    "impair": "channel",
     "StreamInfo": "inspection",
     "describe": "inspection",
     "verify": "verification",

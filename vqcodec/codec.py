@@ -8,10 +8,10 @@ with the networks, after everything that can fail without it.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,28 +19,18 @@ from numpy.typing import NDArray
 from vqcodec.bitstream import container
 from vqcodec.bitstream.layout import CODINGS, MAX_PIXELS, MAX_SIDE
 from vqcodec.bitstream.packets import Header
-from vqcodec.errors import ImageError
+from vqcodec.errors import DamageWarning, ImageError
 from vqcodec.fec import protect
 from vqcodec.packing import Packing
 from vqcodec.packs import store
-from vqcodec.payload import decode_index_map, encode_index_map
+from vqcodec.painting import RESTORERS, load_nets, paint
+from vqcodec.payload import encode_index_map
 from vqcodec.pixels import frame
 from vqcodec.ratecontrol import largest_within
 from vqcodec.rdo import DEFAULT_RDO, MAX_WEIGHT, choose
-
-if TYPE_CHECKING:
-    from vqcodec.nets.load import Nets
+from vqcodec.reception import Losses, receive
 
 Progress = Callable[[int, int], None]
-
-
-@lru_cache(maxsize=2)
-def _nets(path: Path, digest: str, device: str, threads: int | None) -> Nets:
-    """Load a pack's networks; the last two are kept, so that many images cost one loading."""
-    from vqcodec.nets.load import load
-
-    del digest  # part of the key: a pack that changed on disk is loaded anew
-    return load(store.load(path), device=device, threads=threads)
 
 
 def encode(
@@ -126,7 +116,7 @@ def encode(
         tables = pack.tables(tier, "context" if rdo else coding)
         if coding == "auto" and count == 1:
             tables = tables[0], pack.context(tier)
-        nets = _nets(pack.path, pack.digest, device, threads)
+        nets = load_nets(pack, device, threads)
         padded = frame.pad(pixels, pack.manifest.stride)
         weight = DEFAULT_RDO if rdo is None else rdo
         if tables[1] is not None and count == 1 and weight:
@@ -163,42 +153,121 @@ def encode(
     return largest_within(target_bytes, tiers, make_tier, at_most)
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, and what of it was received.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 sRGB.
+        header: of the file.
+        pack: the model pack that painted it.
+        indices: (h, w) int32 the index map, lost indices as the restorer thinks they were.
+        erased: (h, w) bool, True where the index was lost.
+        losses: of the file's packets and bytes.
+        restorer: which one filled the gaps; None where there were none.
+        entropy_bits: what the network does not know of a lost index, in bits on the average; None
+            where it was not asked.
+    """
+
+    pixels: NDArray[np.uint8]
+    header: Header
+    pack: store.Pack
+    indices: NDArray[np.int32]
+    erased: NDArray[np.bool_]
+    losses: Losses
+    restorer: str | None
+    entropy_bits: float | None
+
+
 def decode(
     data: bytes,
     *,
     model: str | Path | None = None,
+    strict: bool = False,
+    restorer: str | None = None,
     max_pixels: int = MAX_PIXELS,
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> NDArray[np.uint8]:
-    """Decode a file.
+    """Decode a file, or what is left of it.
+
+    Warns with a `DamageWarning` where anything was missing or damaged. Arguments and errors are
+    those of `decode_with_losses`, which says what was lost.
+
+    Returns:
+        (H, W, 3) uint8 sRGB.
+    """
+    decoded = decode_with_losses(
+        data,
+        model=model,
+        strict=strict,
+        restorer=restorer,
+        max_pixels=max_pixels,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
+    if not decoded.losses.is_whole:
+        warnings.warn(decoded.losses.describe(), DamageWarning, stacklevel=2)
+    return decoded.pixels
+
+
+def decode_with_losses(
+    data: bytes,
+    *,
+    model: str | Path | None = None,
+    strict: bool = False,
+    restorer: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    device: str = "auto",
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> Decoded:
+    """Decode a file, or what is left of it, and say what was lost.
 
     Args:
-        data: the whole file.
+        data: any bytes that hold packets of a file.
         model: a pack's name or folder to insist on; None finds the one that the file names.
+        strict: refuse a file of which anything is missing or damaged.
+        restorer: what fills the places of lost indices, one of `painting.RESTORERS`; None takes the
+            pack's network, where it has one.
         max_pixels: refuse larger pictures, before memory is taken.
         device: "auto", "cpu" or "cuda[:N]".
         threads: for the networks; None leaves torch's choice.
         progress: called with (tiles done, tiles in all).
 
-    Returns:
-        (H, W, 3) uint8 sRGB.
-
     Raises:
-        FormatError: the bytes are wrong or damaged.
+        ValueError: an argument is outside its range.
+        FormatError: no packet is intact, or with `strict` not all are.
         LimitError: the picture is larger than `max_pixels`.
-        ModelError: the pack that the file was made with is not at hand.
+        ModelError: the pack that the file was made with is not at hand, or lacks the restorer that
+            was asked for.
         BackendError: torch or the device is missing, or memory ran out.
     """
-    parsed = container.parse(data)
-    header = parsed.header
-    payloads = parsed.payloads()
-    header.check_pixels(max_pixels)
-    pack = store.find_by_id(header.weights_id, model)
-    indices = decode_index_map(payloads, header, *pack.tables(header.tier, header.coding))
-    nets = _nets(pack.path, pack.digest, device, threads)
-    return frame.crop(nets.to_pixels(indices, header.tier, progress), header.height, header.width)
+    if restorer not in (None, *RESTORERS):
+        raise ValueError(f"restorer '{restorer}' is not one of {', '.join(RESTORERS)}")
+    received = receive(data, model=model, max_pixels=max_pixels, strict=strict)
+    header, pack = received.header, received.pack
+    painting = paint(
+        received.indices,
+        pack,
+        header.tier,
+        restorer=restorer,
+        device=device,
+        threads=threads,
+        progress=progress,
+    )
+    return Decoded(
+        frame.crop(painting.pixels, header.height, header.width),
+        header,
+        pack,
+        painting.indices,
+        received.indices < 0,
+        received.losses,
+        painting.restorer,
+        painting.entropy_bits,
+    )
 
 
 def _checked_size(pixels: NDArray[np.uint8]) -> tuple[int, int]:

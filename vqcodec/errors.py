@@ -102,3 +102,7 @@ class BackendError(VqcError):
     """The machine lacks something: torch, an extra, a device, memory, the network."""
 
     exit_code = 6
+
+
+class DamageWarning(UserWarning):
+    """A picture was decoded from a file of which something is missing or damaged."""

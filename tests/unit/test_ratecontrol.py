@@ -96,9 +96,9 @@ def test_the_codec_meets_a_target(tiny_pack: Path, pixels, name, coding, n_packe
 
 def test_fixed_coding_makes_one_tier(tiny_pack: Path, pixels, monkeypatch) -> None:
     made: list[int] = []
-    nets = codec._nets(tiny_pack, "", "cpu", None)
+    nets = codec.load_nets(tiny_pack, "cpu", None)
     to_indices = nets.to_indices
-    monkeypatch.setattr(codec, "_nets", lambda *_: nets)
+    monkeypatch.setattr(codec, "load_nets", lambda *_: nets)
 
     def watched(frame: np.ndarray, tier: int, progress: object) -> np.ndarray:
         made.append(tier)

@@ -127,6 +127,8 @@ class Restorer(nn.Module):
         )
         self.norm = nn.LayerNorm(width)
         self.query, self.paint = nn.Linear(width, dim + n_learned), nn.Linear(width, dim)
+        nn.init.zeros_(self.paint.weight)  # at first the expected codeword is painted as it is
+        nn.init.zeros_(self.paint.bias)
         self.learned = nn.ParameterDict(
             {str(t): nn.Parameter(torch.zeros(len(w), n_learned)) for t, w in codewords.items()}
         )
