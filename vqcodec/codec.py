@@ -27,7 +27,7 @@ from vqcodec.painting import RESTORERS, load_nets, paint
 from vqcodec.payload import encode_index_map
 from vqcodec.pixels import frame
 from vqcodec.ratecontrol import largest_within
-from vqcodec.rdo import DEFAULT_RDO, MAX_WEIGHT, choose
+from vqcodec.rdo import DEFAULT_RDO, check_weight, choose
 from vqcodec.reception import Losses, receive
 
 Progress = Callable[[int, int], None]
@@ -100,7 +100,7 @@ def encode(
     if target_bytes is not None and not target_bytes >= 1:
         raise ValueError(f"target_bytes is {target_bytes}; a file has at least one byte")
     packing = Packing(n_packets, mtu, fec)
-    _check_rdo(rdo, coding, packing)
+    check_weight(rdo, may_be_used=coding in ("auto", "context") and packing == Packing())
     pack = store.find(model)
     maps: dict[int, NDArray[np.int32]] = {}
 
@@ -287,15 +287,3 @@ def _checked_size(pixels: NDArray[np.uint8]) -> tuple[int, int]:
             f"{width}x{height} pixels: the format's sides end at {MAX_SIDE}; scale the image down"
         )
     return height, width
-
-
-def _check_rdo(rdo: float | None, coding: str, packing: Packing) -> None:
-    if rdo is None:
-        return
-    if not 0 <= rdo <= MAX_WEIGHT:
-        raise ValueError(f"rdo is {rdo}; the weight of a bit is from 0 to {MAX_WEIGHT:g}")
-    if rdo and (coding not in ("auto", "context") or packing != Packing()):
-        raise ValueError(
-            "rdo goes by the context model's bits, which only a file of one packet in coding "
-            "'context' spends"
-        )

@@ -56,3 +56,24 @@ def choose(
         return found
 
     return choose_index_map(header, context, cheapest)
+
+
+def check_weight(weight: float | None, *, may_be_used: bool) -> None:
+    """Refuse a weight that is none, or that has no bits to weigh.
+
+    Args:
+        weight: as asked for; None leaves the choice to the encoder.
+        may_be_used: whether the file may be one of one packet in coding mode "context".
+
+    Raises:
+        ValueError: it is outside its range, or above 0 and has no use.
+    """
+    if weight is None:
+        return
+    if not 0 <= weight <= MAX_WEIGHT:
+        raise ValueError(f"rdo is {weight}; the weight of a bit is from 0 to {MAX_WEIGHT:g}")
+    if weight and not may_be_used:
+        raise ValueError(
+            "rdo goes by the context model's bits, which only a file of one packet in coding "
+            "'context' spends"
+        )
