@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.reference import parity as reference
@@ -77,7 +77,6 @@ def test_any_subset_that_is_large_enough_gives_the_exact_map(
     seeds,
     st.integers(0, 255),
 )
-@settings(max_examples=40)
 def test_both_decoders_agree_on_any_packets_hostile_ones_included(
     header, n_parity, seed, change
 ) -> None:
