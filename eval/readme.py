@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eval import plots, published
+from eval.loss_plan import RATES, RESTORERS
 from eval.provenance import ROOT
 from eval.rows import OURS
 
@@ -27,6 +28,7 @@ BEFORE: dict[str, Path] = {
 }
 BITS = _FOLDER / f"bits-kodak-{PACK}.json"  # shown where it exists
 BITS_TIERS = (1, 4, 8)  # and the largest
+LOSS = _FOLDER / f"loss-kodak-{PACK}.json"  # shown where it exists
 METRIC = "lpips_alex"
 BEGIN, END = "<!-- figures: python -m eval readme -->", "<!-- /figures -->"
 # The README shows what stands for its kind at these rates, not every codec at every scale.
@@ -58,6 +60,8 @@ def section() -> str:
         parts.append(f"![{name}: LPIPS over bits per pixel]({figure(name).relative_to(ROOT)})")
     if BITS.exists():
         parts.append(_bits(json.loads(BITS.read_text(encoding="utf-8"))))
+    if LOSS.exists():
+        parts.append(loss_section(json.loads(LOSS.read_text(encoding="utf-8"))))
     return "\n\n".join(parts)
 
 
@@ -107,6 +111,54 @@ def _bits(found: dict[str, Any]) -> str:
         f"{len(found['settings']['images'])} images, means.\n{_origin('bits', BITS, found)}"
     )
     return f"{note}\n\n{_rows(lines)}"
+
+
+def loss_section(found: dict[str, Any]) -> str:
+    """What packets lost one by one cost in LPIPS, by restorer, and with parity in the same bytes.
+
+    Args:
+        found: what the results file of `python -m eval loss` holds.
+    """
+    settings = found["settings"]
+    cells = {
+        (cell["tier"], cell["has_parity"], cell["loss"], cell["restorer"]): cell
+        for cell in found["summary"]
+        if cell["channel"] in (None, "iid") and cell["tier"] in settings["tiers"]
+    }
+    kinds = [name for name in RESTORERS if name not in found["absent"]]
+    heads = ["tier", "packets lost", *kinds, "parity"]
+    lines = [[*heads, *(f"indices right, {name}" for name in kinds)]]
+    for tier in settings["tiers"]:
+        for loss in RATES:
+            mine = [cells[tier, False, loss, name] for name in kinds]
+            parity = cells.get((tier, True, loss, kinds[0]))
+            lines.append(
+                [
+                    str(tier),
+                    f"{100 * loss:.0f} %",
+                    *(_signed(cell["lpips_increase"]) for cell in mine),
+                    "-" if parity is None else _signed(parity["lpips_increase"]),
+                    *("-" if c["accuracy"] is None else f"{100 * c['accuracy']:.0f} %" for c in mine),
+                ]
+            )
+    whole = ", ".join(
+        f"tier {tier} {_short(cells[tier, False, 0.0, None]['lpips_alex'], 3)}"
+        for tier in settings["tiers"]
+    )
+    lower = " and ".join(
+        f"tier {entry['file_tier']} in the bytes of tier {entry['tier']}"
+        for entry in settings["parity"]
+    )
+    note = (
+        f"How much LPIPS increases when packets are lost one by one, {settings['packets']} packets "
+        f"a file, Kodak, {len(settings['images'])} images, means; undamaged: {whole}"
+        f"{'; parity: ' + lower if lower else ''}.\n{_origin('loss', LOSS, found)}"
+    )
+    return f"{note}\n\n{_rows(lines)}"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.3f}".replace("0.", ".", 1)
 
 
 def _origin(command: str, path: Path, found: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eval import compare, readme, savings
+from eval import compare, loss_plan, loss_rows, readme, savings
 from eval.rows import Row, as_json, summarise
 
 
@@ -50,6 +50,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(readme, "RESULTS", {"Kodak": path})
     monkeypatch.setattr(readme, "BEFORE", {})
     monkeypatch.setattr(readme, "BITS", tmp_path / "bits-kodak.json")
+    monkeypatch.setattr(readme, "LOSS", tmp_path / "loss-kodak.json")
     return tmp_path
 
 
@@ -117,6 +118,38 @@ def test_bits_are_shown_where_they_were_counted(desk: Path) -> None:
     ]
     assert "`python -m eval bits`, commit 0123456, model m" in lines[-8]
     assert "[all rows](bits-kodak.json)" in lines[-8]
+
+
+def test_losses_are_shown_where_they_were_measured(desk: Path) -> None:
+    cells = loss_plan.plan([4], [4], loss_plan.RESTORERS, 2, 1, {4: 2})
+
+    def figures(cell: loss_plan.Cell) -> list[float | None]:
+        lpips = 0.3 + cell.loss / 10 - 0.02 * (cell.restorer == "transformer")
+        accuracy = cell.loss if cell.channel else None
+        return [100, lpips + 0.01 * cell.has_parity, None, 20, None, accuracy, None, 0, 0]
+
+    found = {
+        "provenance": results({"vqcodec": 1})["provenance"],
+        "settings": {
+            "images": ["a"], "tiers": [4], "packets": 20, "parity": [{"tier": 4, "file_tier": 2}],
+        },
+        "absent": {},
+        "summary": loss_rows.summarise(cells, [[figures(cell) for cell in cells]]),
+    }  # fmt: skip
+    readme.LOSS.write_text(json.dumps(found), encoding="utf-8")
+    lines = readme.section().splitlines()
+    assert lines[-7:] == [
+        "| tier | packets lost | transformer | neighbour | parity | "
+        "indices right, transformer | indices right, neighbour |",
+        "|---|---|---|---|---|---|---|",
+        "| 4 | 5 % | -.015 | +.005 | -.005 | 5 % | 5 % |",
+        "| 4 | 10 % | -.010 | +.010 | +.000 | 10 % | 10 % |",
+        "| 4 | 20 % | +.000 | +.020 | +.010 | 20 % | 20 % |",
+        "| 4 | 30 % | +.010 | +.030 | +.020 | 30 % | 30 % |",
+        "| 4 | 50 % | +.030 | +.050 | +.040 | 50 % | 50 % |",
+    ]
+    assert "undamaged: tier 4 .300; parity: tier 2 in the bytes of tier 4." in lines[-10]
+    assert "`python -m eval loss`, commit 0123456, model m" in lines[-9]
 
 
 def test_it_says_the_same_twice(desk: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eval import bits, readme, rows, savings
+from eval import bits, loss, loss_plan, loss_rows, readme, rows, savings
 from eval.provenance import ROOT
 from vqcodec.packs import store
 
@@ -56,6 +56,31 @@ def test_bits_are_of_the_pack_that_ships() -> None:
     ]
     assert savings.summarise(made) == found["summary"]
     assert not re.findall(r'(?<=["\s(])/[A-Za-z]\S*', readme.BITS.read_text(encoding="utf-8"))
+
+
+def test_losses_are_of_the_pack_that_ships() -> None:
+    if not readme.LOSS.exists():
+        pytest.skip(f"there is no {readme.LOSS.name}")
+    text, pack = readme.LOSS.read_text(encoding="utf-8"), store.find()
+    found = json.loads(text)
+    settings, network = found["settings"], pack.manifest.restorer
+    assert found["schema"] == loss.SCHEMA
+    assert found["provenance"]["model"] == {"name": pack.name, "sha256": pack.digest}
+    assert settings["restorer_sha256"] == (None if network is None else network.sha256)
+    assert re.fullmatch(r"[0-9a-f]{40}", found["provenance"]["commit"])  # no "+changes"
+    assert (found["failed"], found["columns"]) == ([], list(loss_rows.COLUMNS))
+    assert settings["images"] == results("Kodak")["settings"]["images"]
+    assert [row["image"] for row in found["rows"]] == settings["images"]
+    below = {entry["tier"]: entry["file_tier"] for entry in settings["parity"]}
+    kinds = [name for name in loss_plan.RESTORERS if name not in found["absent"]]
+    tiers = [entry.tier for entry in pack.manifest.tiers]
+    cells = loss_plan.plan(
+        settings["tiers"], tiers, kinds, settings["seeds"], settings["few"], below
+    )
+    made = loss_rows.summarise(cells, [row["figures"] for row in found["rows"]])
+    assert made == found["summary"]
+    assert len(text) < 300_000
+    assert not re.findall(r'(?<=["\s(])/[A-Za-z]\S*', text)
 
 
 @pytest.mark.parametrize("name", list(readme.BEFORE))
