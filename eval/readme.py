@@ -138,7 +138,7 @@ def loss_section(found: dict[str, Any]) -> str:
                     f"{100 * loss:.0f} %",
                     *(_signed(cell["lpips_increase"]) for cell in mine),
                     "-" if parity is None else _signed(parity["lpips_increase"]),
-                    *("-" if c["accuracy"] is None else f"{100 * c['accuracy']:.0f} %" for c in mine),
+                    *(_percent(cell["accuracy"]) for cell in mine),
                 ]
             )
     whole = ", ".join(
@@ -155,6 +155,10 @@ def loss_section(found: dict[str, Any]) -> str:
         f"{'; parity: ' + lower if lower else ''}.\n{_origin('loss', LOSS, found)}"
     )
     return f"{note}\n\n{_rows(lines)}"
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.0f} %"
 
 
 def _signed(value: float | None) -> str:
