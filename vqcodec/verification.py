@@ -66,8 +66,9 @@ def _damage(data: bytes, error: FormatError) -> list[str]:
         damaged = tuple(packet for packet in found.packets if not packet.is_intact)
         n_foreign_bytes = 0
     offsets = sorted(packet.offset for packet in {*found.packets, *damaged})
+    numbers = {offset: number for number, offset in enumerate(offsets)}
     findings = [
-        f"packet {offsets.index(packet.offset)} at byte {packet.offset}: checksum "
+        f"packet {numbers[packet.offset]} at byte {packet.offset}: checksum "
         f"{packet.checksum:06x}, stored {packet.stored_checksum:06x}"
         for packet in damaged
     ]

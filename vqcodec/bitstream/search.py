@@ -87,8 +87,9 @@ class Search:
             ]
         found = max(deep, key=Find.score, default=None)
         if found:
-            own = {start for start, _ in found.spans}
-            found.damaged = [start for start in found.damaged if start not in self._starts - own]
+            # What nearly looks like a packet of this file may be an intact one of another.
+            others = self._starts - {start for start, _ in found.spans}
+            found.damaged = [start for start in found.damaged if start not in others]
         return found
 
     def _spend(self, work: int) -> bool:
