@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import vqcodec
 from eval import images, workers
 from eval.codecs.base import CodecError
 from eval.loss_bench import Setup, decode, encode, measure
+from eval.loss_journal import Journal, Measured
 from eval.loss_plan import below, n_parity, plan
-from eval.loss_rows import COLUMNS, Figures, summarise
+from eval.loss_rows import COLUMNS, summarise
 from eval.progress import Progress
 from eval.sweep import Failure, name_images
 
@@ -67,6 +69,7 @@ def run(
     seeds: tuple[int, int],
     setup: Setup,
     jobs: int,
+    journal: Journal,
     progress: Progress,
 ) -> dict[str, Any]:
     """Measure every image.
@@ -79,6 +82,7 @@ def run(
         seeds: of the cells that count, and of the others.
         setup: what all share.
         jobs: worker processes.
+        journal: what it knows is not measured again.
         progress: is told of every image and tier.
 
     Returns:
@@ -89,26 +93,35 @@ def run(
     """
     failures: list[Failure] = []
     numbers: dict[str, int] = {}
-    sides: dict[str, tuple[int, int]] = {}
+    pictures: dict[str, NDArray[np.uint8]] = {}
     named = name_images(paths)
     for number, (name, path) in enumerate(named.items()):
         try:
-            height, width = images.read_rgb(path).shape[:2]
+            pictures[name] = images.read_rgb(path)
         except ValueError as error:
             failures.append(Failure(path.name, None, str(error)))
             progress.say(f"left out: {error}")
         else:
-            numbers[name], sides[name] = number, (height, width)
+            numbers[name] = number
+    sides = {name: pixels.shape[:2] for name, pixels in pictures.items()}
     lower = below(focus, tiers, sides.values(), setup.packets, setup.model)
     cells = plan(focus, tiers, kinds, *seeds, lower)
     files = sorted({cell.file_tier for cell in cells})
     places = {tier: [n for n, c in enumerate(cells) if c.file_tier == tier] for tier in files}
-    tasks = {
-        (name, tier): partial(measure, setup, named[name], number, [cells[n] for n in places[tier]])
-        for name, number in numbers.items()
-        for tier in files
-    }
-    done: dict[tuple[str, int], tuple[list[Figures], int]] = {}
+    done: dict[tuple[str, int], Measured] = {}
+    keys: dict[tuple[str, int], str] = {}
+    tasks = {}
+    for name, number in numbers.items():
+        for tier in files:
+            mine = [cells[n] for n in places[tier]]
+            keys[name, tier] = journal.key(pictures[name], number, mine)
+            if known := journal.find(keys[name, tier]):
+                done[name, tier] = known
+            else:
+                tasks[name, tier] = partial(measure, setup, named[name], number, mine)
+    pictures.clear()
+    if done:
+        progress.say(f"known from before: {len(done)} of {len(keys)} files")
     with progress.over(len(tasks)):
         for count, ((name, tier), outcome) in enumerate(workers.run(tasks, jobs), start=1):
             place = f"{count}/{len(tasks)} {name}, tier {tier}"
@@ -119,6 +132,7 @@ def run(
                 progress.say(f"{place}: {error}")
                 progress.step(f"{place}: failed")
             else:
+                journal.add(keys[name, tier], done[name, tier])
                 progress.step(f"{place}: {done[name, tier][1]} decoded")
     whole = [name for name in numbers if all((name, tier) in done for tier in files)]
     rows = []

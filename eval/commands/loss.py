@@ -44,6 +44,12 @@ from eval.commands.rd import FAILED
 )
 @options.jobs
 @click.option("--out", type=click.Path(path_type=Path), help="Results file, JSON.")
+@click.option(
+    "--journal",
+    "journal_path",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File that keeps what is measured: an interrupted run goes on where it was.",
+)
 @click.option("--plots", type=options.NEW_FOLDER, help="Folder for curves and a strip of pictures.")
 @click.option(
     "--strip-image", metavar="NAME", help="Whose pictures the strip shows; else the first's."
@@ -59,6 +65,7 @@ def loss(
     weights: Path | None,
     jobs: int,
     out: Path | None,
+    journal_path: Path | None,
     plots: Path | None,
     strip_image: str | None,
     model: str | None,
@@ -68,8 +75,9 @@ def loss(
     Tiers in focus (--tiers) meet all channels and rates, and parity packets in the same bytes; the
     pack's others 20 %. Exit code 3: an image failed; the rest was measured.
     """
-    from eval import images, loss_bench, loss_plan, loss_plots, loss_rows, loss_strip, provenance
+    from eval import images, loss_bench, loss_journal, loss_plan, loss_plots, loss_rows, loss_strip
     from eval import loss as losing
+    from eval import provenance as told_by
     from eval.codecs.base import CodecError
     from eval.codecs.vqc import Vqc
     from eval.progress import Progress
@@ -90,7 +98,15 @@ def loss(
         for message in absent.values():
             progress.say(f"left out: {message}")
         measured_by = {meter.name: meter.source for meter in loss_bench.meters(setup.weights)}
-        found = losing.run(paths, tiers, every, kinds, (seeds, few), setup, jobs, progress)
+        journal = loss_journal.Journal(
+            journal_path,
+            codec=codec.identity,
+            restorer=network,
+            packets=packets,
+            burst=loss_plan.BURST,
+            metrics=measured_by,
+        )
+        found = losing.run(paths, tiers, every, kinds, (seeds, few), setup, jobs, journal, progress)
     except (FileNotFoundError, CodecError) as error:
         raise click.ClickException(str(error)) from error
     except BrokenProcessPool as error:
@@ -98,7 +114,8 @@ def loss(
             f"a process died, perhaps for want of memory; run again with fewer --jobs: {error}"
         ) from error
     except KeyboardInterrupt:
-        click.echo("interrupted; nothing was kept", err=True)
+        kept = "the same command goes on from here" if journal_path else "nothing was kept"
+        click.echo(f"interrupted; {kept}", err=True)
         raise click.exceptions.Exit(130) from None
     if not found["images"]:
         raise click.ClickException(f"{data}: none of {len(paths)} images could be measured")
@@ -117,7 +134,7 @@ def loss(
     }
     results = {
         "schema": losing.SCHEMA,
-        "provenance": provenance.provenance(model, threads=1),
+        "provenance": told_by.provenance(model, threads=1),
         "settings": settings,
         "codec": codec.identity,
         "absent": absent,
@@ -126,7 +143,7 @@ def loss(
     click.echo(f"{settings['data']}: {len(settings['images'])} images, means over images")
     click.echo(loss_rows.table(results))
     if out:
-        provenance.write_json(out, results)
+        told_by.write_json(out, results)
         click.echo(f"\nresults: {out}")
     if plots:
         made = loss_plots.save(results, plots)

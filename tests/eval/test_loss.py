@@ -328,12 +328,23 @@ def test_two_runs_say_the_same(
     tiny_context_pack: Path,
     tmp_path: Path,
 ) -> None:
-    done = measure(photos, tiny_context_pack, "--out", tmp_path / "loss.json")
-    assert done.exit_code == 0, done.output
-    found = json.loads((tmp_path / "loss.json").read_text(encoding="utf-8"))
-    for results in (found, made[0]):
-        results["provenance"] = {**results["provenance"], "date": None, "commit": None}
-    assert found == made[0]
+    asked = ("--out", tmp_path / "loss.json", "--journal", tmp_path / "known.jsonl")
+    for kept in (0, 18, 7):  # afresh, with all of the journal, with a part of it
+        done = measure(photos, tiny_context_pack, *asked)
+        assert done.exit_code == 0, done.output
+        assert (f"known from before: {kept} of 18 files" in done.stderr) == bool(kept)
+        assert done.stderr.count(" decoded\n") == 18 - kept
+        found = json.loads((tmp_path / "loss.json").read_text(encoding="utf-8"))
+        for results in (found, made[0]):
+            results["provenance"] = {**results["provenance"], "date": None, "commit": None}
+        assert found == made[0]
+        lines = (tmp_path / "known.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        assert len(lines) == (19 if kept == 7 else 18)  # and half a line
+        if kept == 18:
+            (tmp_path / "known.jsonl").write_text("".join(lines[:7]) + lines[7][:50])
+    done = measure(photos, tiny_context_pack, *asked, "--few", 2)
+    # All but those of the tier in focus, and of the tier with parity in its bytes.
+    assert "known from before: 12 of 18 files" in done.stderr
 
 
 def test_an_image_keeps_its_losses_where_another_cannot_be_read(
