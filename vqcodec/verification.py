@@ -13,6 +13,7 @@ from vqcodec.bitstream.container import Container
 from vqcodec.bitstream.layout import MAX_PIXELS
 from vqcodec.bitstream.salvage import salvage
 from vqcodec.errors import ChecksumError, FormatError
+from vqcodec.fec import protect
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map
 
@@ -49,6 +50,10 @@ def verify(
         decode_index_map(payloads, header, *tables)
     except FormatError as error:
         return [error.message]
+    by_index = sorted((packet.index, packet.payload) for packet in parsed.packets)
+    stored = [payload for index, payload in by_index if index >= header.n_packets]
+    if stored and stored != protect(payloads, len(stored)):
+        return ["the parity packets are not those of the data packets; get the file again"]
     return []
 
 
