@@ -24,7 +24,7 @@ from vqcodec.training.context_loop import read_context
 from vqcodec.training.context_maps import IndexMaps
 from vqcodec.training.map_loop import HELD_OUT, MapRun, Say, begin, find_maps, goes_on
 from vqcodec.training.map_recipes import RestorerRecipe
-from vqcodec.training.masks import random_mask
+from vqcodec.training.masks import LEAST, random_mask
 from vqcodec.training.perceptual import Perceptual
 from vqcodec.training.schedule import Budget
 
@@ -94,8 +94,11 @@ class RestorerRun(MapRun):
             real = self.nets.net.decode(true[:, middle, middle].permute(0, 3, 1, 2), tier)
             wanted = self.judge.features(real)
         fake = self.nets.net.decode(filled[:, middle, middle].permute(0, 3, 1, 2), tier)
-        distance = self.judge.distance(self.judge.features(fake), wanted).mean()
-        return self.how.perceptual * distance + self.how.l1 * (fake - real).abs().mean()
+        distance = self.judge.distance(self.judge.features(fake), wanted)  # (B,)
+        loss = self.how.perceptual * distance + self.how.l1 * (fake - real).abs().mean((1, 2, 3))
+        # Few losses are the usual case; without weights the rare picture full of gaps would lead.
+        share = gone[:, middle, middle].float().mean((1, 2)).clamp_min(LEAST)
+        return (loss / share.sqrt()).mean() / 2
 
     @torch.inference_mode()
     def progress(self, *, is_final: bool = False) -> str:
@@ -156,7 +159,7 @@ def train_restorer(
         InputError: photos, maps or start weights are missing or do not fit.
     """
     state = begin(out, is_resumed)
-    nets = load(pack)
+    nets = load(pack, device="cpu")  # where the restorer learns: they look at the same tensors
     maps = find_maps(out, nets, data, how.photos, say)
     torch.manual_seed(how.seed)
     net = Restorer(nets.codebooks, how.width, how.blocks, how.learned)
