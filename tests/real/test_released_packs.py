@@ -38,6 +38,8 @@ def test_packs_are_whole_registered_and_small_enough(folder) -> None:
     assert [entry.tier for entry in pack.manifest.tiers] == list(range(1, 12))
     assert (folder / "CARD.md").stat().st_size > 1000
     assert pack.weights_path.stat().st_size <= 14 * 2**20
+    pack.check_restorer()
+    assert pack.restorer_path.stat().st_size <= 5 * 2**20
 
 
 @pytest.mark.parametrize("folder", PACKS, ids=lambda path: path.name)
