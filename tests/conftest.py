@@ -47,6 +47,26 @@ def tiny_context_pack(root: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_restorer_pack(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a copy of the tiny pack that has a restorer, of random weights."""
+    import torch
+
+    from vqcodec.nets.load import load
+    from vqcodec.nets.restorer import Restorer
+    from vqcodec.packs import store
+    from vqcodec.training.additions import add_restorer
+
+    pack = store.load(tiny_pack)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(13)
+        net = Restorer(load(pack, device="cpu").codebooks, width=32, n_blocks=2, n_learned=8)
+        for parameter in net.parameters():
+            if not parameter.any():  # much starts at zero: that would test too little
+                torch.nn.init.normal_(parameter, std=0.1)
+    return add_restorer(pack, net, tmp_path_factory.mktemp("packs") / "restoring").parent
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder with `kodak/`, `clic/` and `val.tar`, or skip."""
     return _folder("VQCODEC_DATA", "kodak/, clic/ and val.tar")

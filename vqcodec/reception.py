@@ -35,6 +35,7 @@ class Losses:
         n_foreign_bytes: bytes that belong to no packet.
         n_indices: positions of the index map.
         n_erased: of them, those whose index is lost.
+        is_whole: whether the file is as it was written, parity packets included: `strict` takes it.
     """
 
     n_packets: int
@@ -44,11 +45,7 @@ class Losses:
     n_foreign_bytes: int
     n_indices: int
     n_erased: int
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the file is as it was written."""
-        return not (self.n_rebuilt or self.missing or self.n_damaged or self.n_foreign_bytes)
+    is_whole: bool
 
     def describe(self) -> str:
         """Say it to people, in one line."""
@@ -89,6 +86,7 @@ class _Found:
     uncertain: frozenset[int] = frozenset()
     n_damaged: int = 0
     n_foreign_bytes: int = 0
+    is_whole: bool = False
 
 
 def receive(
@@ -149,6 +147,7 @@ def receive(
         found.n_foreign_bytes,
         indices.size,
         erased,
+        is_whole=found.is_whole and not n_bad,
     )
     return Received(header, pack, indices, losses)
 
@@ -157,7 +156,9 @@ def _find(data: bytes, strict: bool) -> _Found:
     """The packets of a whole file, or those that can be found in a damaged one."""
     try:
         parsed = container.parse(data)
-        return _Found(parsed.header, dict(enumerate(parsed.payloads())))
+        parsed.payloads()  # insists on every packet
+        payloads = {packet.index: packet.payload for packet in parsed.packets}
+        return _Found(parsed.header, payloads, is_whole=True)
     except FormatError:
         if strict:
             raise

@@ -119,14 +119,16 @@ def decode(
             f"model pack {pack.path}, sha256 {pack.digest}"
         )
         if console.is_json:
+            fields = asdict(losses)
+            is_whole = fields.pop("is_whole")
             console.record(
                 "decode",
                 path=shown(job.source),
                 output=shown_target(job.target),
                 **shared.stream_fields(describe(data), pack),
                 image_bytes=len(image),
-                is_whole=losses.is_whole,
-                losses=asdict(losses),
+                is_whole=is_whole,
+                losses=fields,
                 restorer=decoded.restorer,
                 erasure_map=erasure_map,
                 seconds=round(seconds, 3),

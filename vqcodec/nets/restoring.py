@@ -160,7 +160,12 @@ def load_restorer(pack: Pack, *, device: str = "auto") -> LoadedRestorer:
     }
     with torch.device("meta"):  # shapes only
         net = Restorer(books, width, blocks, learned)
-    fill(net, from_stored(read_weights(pack.restorer_path)), "")
+    tensors = read_weights(pack.restorer_path)
+    try:
+        fill(net, from_stored(tensors), "")
+    except PackError as error:  # it speaks of weights, and those of the pack are in another file
+        message = f"{pack.restorer_path}: {error.message}"
+        raise PackError(message, **error.details) from error
     return LoadedRestorer(net, target)
 
 

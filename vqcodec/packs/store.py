@@ -249,7 +249,10 @@ def find_by_id(weights_id: int, model: str | Path | None = None) -> Pack:
                 found=pack.weights_id,
             )
         return pack
-    matches = {pack.digest: pack for pack in available() if pack.weights_id == weights_id}
+    matches: dict[str, Pack] = {}
+    for pack in available():
+        if pack.weights_id == weights_id:  # of copies, which may have other restorers, the first
+            matches.setdefault(pack.digest, pack)
     if not matches:
         raise ModelNotFoundError(
             f"needs {describe_weights(weights_id)}; found none. Give its folder with --model, "

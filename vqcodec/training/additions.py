@@ -7,12 +7,12 @@ its own, and files that were made with the pack stay its files.
 from __future__ import annotations
 
 import hashlib
+import math
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -62,7 +62,7 @@ def add_context(
     if pack.manifest.restorer is not None:
         blobs[RESTORER_NAME] = pack.restorer_path.read_bytes()
     path = write_pack(out, blobs, manifest)
-    begin_card(out, sum(tensor.numel() for key, tensor in kept.items() if key.startswith("net.")))
+    begin_card(out, _n_parameters(pack))
     return path
 
 
@@ -98,7 +98,7 @@ def add_restorer(
     manifest["restorer"] = {**_entry(blob), "config": net.config}
     blobs = {WEIGHTS_NAME: pack.weights_path.read_bytes(), RESTORER_NAME: blob}
     path = write_pack(out, blobs, manifest)
-    begin_card(out, sum(map(torch.numel, net.parameters())))
+    begin_card(out, _n_parameters(pack))
     return path
 
 
@@ -107,6 +107,13 @@ def _manifest(pack: Pack, name: str, note: Mapping[str, Any]) -> dict[str, Any]:
     manifest["name"] = name
     manifest["training"] = {**manifest.get("training", {}), **note}
     return manifest
+
+
+def _n_parameters(pack: Pack) -> int:
+    """Count the weights of the pack's network, which a card names."""
+    with safe_open(pack.weights_path, framework="pt") as file:
+        keys = [key for key in file.keys() if key.startswith("net.")]
+        return sum(math.prod(file.get_slice(key).get_shape()) for key in keys)
 
 
 def _entry(blob: bytes) -> dict[str, Any]:
