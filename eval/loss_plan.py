@@ -79,10 +79,19 @@ def plan(
             cells += [Cell(tier, tier, False, BURSTS, loss, restorer, few) for loss in RATES]
         cells += [Cell(tier, tier, False, IID, COMMON, restorer, 1) for restorer in SIMPLE]
         if tier in below:
-            cells.append(Cell(tier, below[tier], True, None, 0.0, None, 1))
+            lower = below[tier]
+            cells.append(Cell(tier, lower, True, None, 0.0, None, 1))
             cells += [
-                Cell(tier, below[tier], True, channel, loss, restorers[0], count)
-                for channel, count in ((IID, seeds), (BURSTS, few))
+                Cell(
+                    tier,
+                    lower,
+                    True,
+                    channel,
+                    loss,
+                    restorers[0],
+                    seeds if channel == IID and loss in MANY else few,
+                )
+                for channel in CHANNELS
                 for loss in RATES
             ]
     for tier in tiers:

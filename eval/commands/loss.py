@@ -20,7 +20,7 @@ from eval.commands.rd import FAILED
     type=click.IntRange(1, 1000),
     default=10,
     show_default=True,
-    help="Losses per image at 10, 20 and 50 % i.i.d., and wherever parity meets i.i.d. losses.",
+    help="Losses per image at 10, 20 and 50 % i.i.d.",
 )
 @click.option(
     "--few",

@@ -85,7 +85,9 @@ def test_the_plan_meets_every_rate_and_compares_equal_bytes() -> None:
     parity = [c for c in cells if c.has_parity]
     assert {(c.tier, c.file_tier) for c in parity} == {(4, 2), (8, 6)}
     assert {c.restorer for c in parity if c.channel} == {"transformer"}
-    assert {c.seeds for c in parity if c.channel == "iid"} == {10}
+    assert {(c.loss, c.seeds) for c in parity if c.channel == "iid"} == {
+        (0.05, 2), (0.1, 10), (0.2, 10), (0.3, 2), (0.5, 10),
+    }  # fmt: skip
     assert [c.seeds for c in cells if c.tier == 11] == [1, 1, 1]
 
 
