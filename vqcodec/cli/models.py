@@ -68,6 +68,7 @@ def show_pack(name: str | None, console: Console) -> None:
             net_kind=manifest.net_kind,
             net_config=dict(manifest.net_config),
             context_tiers=pack.context_tiers(),
+            restorer=_restorer(pack),
             training=_plain(dict(manifest.training)),
             quality=_plain(dict(manifest.quality)),
         )
@@ -83,6 +84,9 @@ def show_pack(name: str | None, console: Console) -> None:
     coded = pack.context_tiers()
     if coded:
         lines.append(f"  context      model for the tiers {', '.join(map(str, coded))}")
+    if manifest.restorer is not None:
+        entry = manifest.restorer
+        lines.append(f"  restorer     {entry.size_bytes:,} bytes, sha256 {entry.sha256}")
     lines += [
         f"  tier {entry.tier:<2}      {entry.codebook_size} words"
         f"{' (default)' if entry.tier == manifest.default_tier else ''}"
@@ -97,7 +101,7 @@ def show_pack(name: str | None, console: Console) -> None:
 @_name_argument
 @shared.talk_options
 def check_packs(name: str | None, console: Console) -> None:
-    """Check a pack's manifest and weights.
+    """Check a pack's manifest, weights and restorer.
 
     Without NAME, all packs that can be found are checked. Exit code 5 when one
     is broken.
@@ -109,6 +113,7 @@ def check_packs(name: str | None, console: Console) -> None:
     def work(folder: Path) -> None:
         pack = store.load(folder)
         pack.check()
+        pack.check_restorer()
         if console.is_json:
             console.record("models.check", **_summary(pack), is_intact=True)
         elif not console.is_quiet:
@@ -164,6 +169,12 @@ def _summary(pack: Pack) -> dict[str, object]:
             for entry in pack.manifest.tiers
         ],
     }
+
+
+def _restorer(pack: Pack) -> dict[str, object] | None:
+    """Return what the manifest says of the restorer's file, None where the pack has none."""
+    entry = pack.manifest.restorer
+    return None if entry is None else {"sha256": entry.sha256, "size_bytes": entry.size_bytes}
 
 
 def _plain(value: object) -> object:
