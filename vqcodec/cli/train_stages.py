@@ -149,9 +149,13 @@ def everything(console: Console, recipe: str, name: str | None, **options: Any) 
     from vqcodec.packs import store
     from vqcodec.training.checkpoint import load_start
     from vqcodec.training.export import export
+    from vqcodec.training.perceptual import perceptual
     from vqcodec.training.recipe import find_recipe, load_recipe
+    from vqcodec.training.restorer_loop import JUDGE
 
     wanted = load_recipe(find_recipe(recipe))
+    if wanted.restorer is not None:
+        perceptual(JUDGE, options["weights"])  # at the end of a long run it would be missed late
     later = [table for table in (wanted.context, wanted.restorer) if table is not None]
     minutes = options["minutes"]
     if minutes is not None:  # each part has its share of the time
@@ -169,6 +173,7 @@ def everything(console: Console, recipe: str, name: str | None, **options: Any) 
     for table in later:
         _add(store.load(pack), table, machine)
     store.load(pack).check()
+    store.load(pack).check_restorer()
     machine.say(f"{pack}: intact. Use it with '--model {pack}'.")
 
 

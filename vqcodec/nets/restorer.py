@@ -68,7 +68,8 @@ def _distances(device: torch.device) -> Tensor:
     row, column = np.divmod(np.arange(WINDOW * WINDOW), WINDOW)
     rows, columns = row[:, None] - row, column[:, None] - column
     number = (rows + WINDOW - 1) * (2 * WINDOW - 1) + columns + WINDOW - 1
-    return torch.from_numpy(number).to(device)
+    with torch.inference_mode(False):  # it is kept, and training refuses what that mode has made
+        return torch.from_numpy(number).to(device)
 
 
 def _windows(x: Tensor) -> Tensor:

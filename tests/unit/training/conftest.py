@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
+
+from vqcodec.training.perceptual import LPIPS_NETS
 
 RECIPE = """\
 name = "test-1"
@@ -48,6 +51,16 @@ photos = 2
 hidden = 8
 learned = 2
 batch = 32
+[restorer]
+photos = 2
+width = 32
+blocks = 1
+learned = 2
+crop = 4
+batch = 2
+paint_from = 0.5
+paint_batch = 1
+paint_crop = 2
 [training]
 sources = "made up"
 """
@@ -71,6 +84,19 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wave = 127 + 100 * np.sin(x / (7 + 5 * n))[..., None] * np.cos(y / 9)[..., None]
         pixels = wave + random.normal(0, 12, (96, 160, 3))
         Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{n}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def squeeze(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a perceptual net of random weights, the one that judges restorers."""
+    folder = tmp_path_factory.mktemp("nets")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        state = LPIPS_NETS["squeeze"][0]().state_dict()
+        heads = [torch.rand(1, n, 1, 1) for n in (64, 128, 256, 384, 384, 512, 512)]
+    save_file({f"features.{k}": v.half() for k, v in state.items()}, folder / "squeeze.safetensors")
+    save_file({f"lin{n}": v for n, v in enumerate(heads)}, folder / "lpips_squeeze.safetensors")
     return folder
 
 

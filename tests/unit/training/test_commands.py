@@ -11,6 +11,7 @@ from PIL import Image
 
 from vqcodec.cli.train import train
 from vqcodec.errors import InputError, OutputExistsError
+from vqcodec.nets.restoring import load_restorer
 from vqcodec.packs import store
 
 
@@ -20,7 +21,7 @@ def _train(*arguments: object) -> Result:
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, photos: Path, squeeze: Path) -> Path:
     """A run of `train all`."""
     from .conftest import RECIPE
 
@@ -28,33 +29,49 @@ def run(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
     (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
     (folder / "val").mkdir()
     Image.effect_noise((272, 256), 50).convert("RGB").save(folder / "val" / "0.png")
-    _train("all", "--out", folder / "run", "--name", "mine", *_common(folder, photos))
+    _train("all", "--out", folder / "run", "--name", "mine", *_common(folder, photos, squeeze))
     return folder / "run"
 
 
-def _common(folder: Path, photos: Path) -> list[object]:
-    given = ["--recipe", folder / "recipe.toml", "--data", photos, "--weights", folder]
+def _common(folder: Path, photos: Path, weights: Path) -> list[object]:
+    given = ["--recipe", folder / "recipe.toml", "--data", photos, "--weights", weights]
     return [*given, "--steps", 2, "--precision", "float32", "--val", folder / "val"]
 
 
 def test_all_makes_a_whole_pack(run: Path) -> None:
     pack = store.find(run / "mine")
     pack.check()
+    pack.check_restorer()
     assert pack.name == "mine"
     assert {path.name for path in pack.path.iterdir()} == {
-        *("CARD.md", "manifest.toml", "weights.safetensors")
+        *("CARD.md", "manifest.toml", "weights.safetensors", "restorer.safetensors")
     }
+    assert pack.context_tiers() == list(range(1, 10))
+    assert load_restorer(pack, device="cpu").net.config == {"width": 32, "blocks": 1, "learned": 2}
 
 
-def test_all_resumes_and_writes_what_is_missing(run: Path, photos: Path) -> None:
-    digest = store.find(run / "mine").digest
-    (run / "mine" / "weights.safetensors").write_bytes(b"")
-    common = _common(run.parent, photos)
+def test_all_resumes_and_writes_what_is_missing(run: Path, photos: Path, squeeze: Path) -> None:
+    before = store.find(run / "mine")
+    for name in ("weights.safetensors", "restorer.safetensors"):
+        (run / "mine" / name).write_bytes(b"")
+    common = _common(run.parent, photos, squeeze)
     result = _train("all", "--out", run, "--name", "mine", *common, "--resume")
     assert result.stderr.count("done before (2 steps)") == 3
-    assert store.find(run / "mine").digest == digest
+    after = store.find(run / "mine")
+    after.check()
+    after.check_restorer()
+    assert (after.digest, after.manifest.restorer) == (before.digest, before.manifest.restorer)
     with pytest.raises(OutputExistsError, match="--resume"):
         _train("all", "--out", run, "--name", "mine", *common)
+
+
+def test_what_judges_the_restorer_is_missed_before_the_run(
+    run: Path, photos: Path, tmp_path: Path
+) -> None:
+    common = _common(run.parent, photos, tmp_path)
+    with pytest.raises(InputError, match="squeeze"):
+        _train("all", "--out", tmp_path / "run", *common)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_model_is_tuned_by_its_folder_alone(run: Path, photos: Path, tmp_path: Path) -> None:

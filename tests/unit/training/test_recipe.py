@@ -18,6 +18,9 @@ def test_a_recipe_is_read_with_defaults_for_the_rest(recipe_path: Path) -> None:
     assert recipe.stages["base"].learning_rate == 2e-4
     assert recipe.codebooks.base_size == 2304
     assert recipe.training == {"sources": "made up"}
+    assert recipe.restorer is not None
+    assert (recipe.restorer.width, recipe.restorer.paint_from) == (32, 0.5)
+    assert recipe.restorer.learning_rate == 2e-3
 
 
 def test_the_released_recipes_are_read(root: Path) -> None:
@@ -53,6 +56,16 @@ def test_the_recipes_of_experiments_are_read(root: Path) -> None:
         ("[tiers]\ncrop_px = 100", "multiple of 16"),
         ("[tiers]\ncritic_window_px = 256", "window"),
         ("[tier]\nbatch = 9", "tier"),
+        ("[restorer]\nwidth = 33", r"\[restorer\]: width 33 is no multiple of 32"),
+        ("[restorer]\nwidth = 0", "multiple of 32"),
+        ("[restorer]\nblocks = 0", "blocks"),
+        ("[restorer]\nphotos = 0", "photos"),
+        ("[restorer]\nminutes = -1", "minutes"),
+        ("[restorer]\ncrop = 8", "paint_crop must be 1 to crop"),
+        ("[restorer]\npaint_batch = 0", "paint_batch"),
+        ("[restorer]\nhidden = 3", "unknown key 'hidden'"),
+        ("[restorer]\nwidth = 32.5", "width"),
+        ("[restorer]\npaint_from = 'late'", "paint_from"),
         ("[[[", "TOML"),
     ],
 )
