@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eval import plots, published
-from eval.loss_plan import RATES, RESTORERS
+from eval.loss_plan import MANY, RESTORERS
 from eval.provenance import ROOT
 from eval.rows import OURS
 
@@ -27,7 +27,7 @@ BEFORE: dict[str, Path] = {
     "CLIC": _FOLDER / "clic-photo-2.json",
 }
 BITS = _FOLDER / f"bits-kodak-{PACK}.json"  # shown where it exists
-BITS_TIERS = (1, 4, 8)  # and the largest
+SOME_TIERS = (1, 4, 8)  # and the largest: of all tables but the first
 LOSS = _FOLDER / f"loss-kodak-{PACK}.json"  # shown where it exists
 METRIC = "lpips_alex"
 BEGIN, END = "<!-- figures: python -m eval readme -->", "<!-- /figures -->"
@@ -71,7 +71,12 @@ def _table(name: str, path: Path, found: dict[str, Any]) -> str:
     heads = ["tier", "bytes", "bpp", "LPIPS", *(f"{title}" for title in rivals.values())]
     lines = [[*heads, "PSNR, dB", "MS-SSIM"]]
     ours = [entry for entry in found["summary"] if entry["codec"] == OURS]
+    shown = {entry["point"] for entry in ours}
+    if name != next(iter(RESULTS)):
+        shown &= {*SOME_TIERS, max(shown)}
     for index, entry in enumerate(ours):
+        if entry["point"] not in shown:
+            continue
         means = {name: value["mean"] for name, value in entry["metrics"].items() if value}
         beside = [metrics[METRIC][curve][index] for curve in rivals]
         lines.append(
@@ -95,22 +100,15 @@ def _table(name: str, path: Path, found: dict[str, Any]) -> str:
 def _bits(found: dict[str, Any]) -> str:
     """What the context model saves, at a few tiers."""
     last = max(entry["tier"] for entry in found["summary"])
-    lines = [["tier", "words", "bpp, fixed", "bpp, context", "saving"]]
-    lines += [
-        [
-            str(entry["tier"]),
-            f"{entry['codebook_size']:,}",
-            *(_short(entry["bpp"][coding], 4) for coding in ("fixed", "context")),
-            f"{entry['saving_percent']:.1f} %",
-        ]
+    savings = ", ".join(
+        f"{entry['saving_percent']:.1f} % at tier {entry['tier']}"
         for entry in found["summary"]
-        if entry["tier"] in (*BITS_TIERS, last)
-    ]
-    note = (
-        f"The same indices in coding `fixed` and `context`, whole files, Kodak, "
-        f"{len(found['settings']['images'])} images, means.\n{_origin('bits', BITS, found)}"
+        if entry["tier"] in (*SOME_TIERS, last)
     )
-    return f"{note}\n\n{_rows(lines)}"
+    return (
+        "The same indices in coding `context` instead of `fixed` take less, as whole files: "
+        f"{savings}.\n{_origin('bits', BITS, found)}"
+    )
 
 
 def loss_section(found: dict[str, Any]) -> str:
@@ -129,7 +127,7 @@ def loss_section(found: dict[str, Any]) -> str:
     heads = ["tier", "packets lost", *kinds, "parity"]
     lines = [[*heads, *(f"indices right, {name}" for name in kinds)]]
     for tier in settings["tiers"]:
-        for loss in RATES:
+        for loss in MANY:
             mine = [cells[tier, False, loss, name] for name in kinds]
             parity = cells.get((tier, True, loss, kinds[0]))
             lines.append(
