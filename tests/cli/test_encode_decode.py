@@ -172,12 +172,14 @@ def test_json_lines_hold_the_fields_that_the_reference_lists(run: Callable) -> N
         "decode": ("decode", "photo.vqc", "-o", "new.png"),
         "info": ("info", "photo.vqc"),
         "verify": ("verify", "photo.vqc", "--pixels"),
+        "impair": ("impair", "two.vqc", "-o", "less.vqc", "--loss", "0.5"),
         "models.list": ("models", "list"),
         "models.show": ("models", "show", "tiny"),
         "models.check": ("models", "check", "tiny"),
         "models.path": ("models", "path", "tiny"),
     }
-    assert {f"vqcodec.{name}/1" for name in commands} == set(JSON_FIELDS)
+    networked = {"send", "receive"}  # told by tests/cli/test_udp.py
+    assert {f"vqcodec.{name}/1" for name in {*commands} | networked} == set(JSON_FIELDS)
     for name, command in commands.items():
         result = run(*command, "--json")
         assert result.exit_code == 0, result.stderr

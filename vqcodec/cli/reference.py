@@ -88,6 +88,12 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
     "vqcodec.decode/1": {
         **_FILE,
         "image_bytes": "size of the image file",
+        "is_whole": "whether nothing is missing, damaged, there twice or foreign",
+        "losses": "`{n_packets, n_rebuilt, missing, n_damaged, n_foreign_bytes, n_indices, "
+        "n_erased}`: data packets, those that parity gave back, those that stay lost (a list); "
+        "damaged places; indices of the picture, and those that are guess",
+        "restorer": "what stands in for lost indices, null where none are lost",
+        "erasure_map": "as given, or null",
         "seconds": "spent on this file",
     },
     "vqcodec.info/1": {
@@ -101,6 +107,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "model": "name of the pack if its id is registered, else null",
         "coding": "`fixed`, `table` or `context`",
         "n_packets": "data packets that the file should have",
+        "n_parity": "parity packets that it should have, as those that are there say",
         "size_bytes": "of the file",
         "bpp": "8 * size_bytes / (width_px * height_px)",
         "header_bytes": "everything but payloads",
@@ -153,6 +160,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "net_kind": "`light` or `taming`",
         "net_config": "arguments of the network",
         "context_tiers": "tiers that have a context model (coding mode context)",
+        "restorer": "`{sha256, size_bytes}` of `restorer.safetensors`, null without one",
         "training": "how it was trained, free keys",
         "quality": "what it measures, free keys",
     },
