@@ -17,7 +17,7 @@ from vqcodec.cli import shared
 from vqcodec.cli.console import Console
 from vqcodec.cli.inputs import STREAM, read_vqc_bytes, shown
 from vqcodec.cli.output import Job, check, plan, run, shown_target, write
-from vqcodec.errors import OutputError
+from vqcodec.errors import OutputError, OutputExistsError
 from vqcodec.inspection import describe
 from vqcodec.painting import RESTORERS
 from vqcodec.pixels.files import check_suffix, write_image
@@ -88,7 +88,7 @@ def decode(
     def work(job: Job) -> None:
         begin = time.perf_counter()
         if erasure_map is not None:
-            check(Job(job.source, erasure_map), is_forced=is_forced)
+            _check_free(erasure_map, is_forced)
         data = read_vqc_bytes(job.source)
         with console.progress(f"decoding {shown(job.source)}") as progress:
             decoded = codec.decode_with_losses(
@@ -146,6 +146,15 @@ def _check_erasure_map(target: str | None, jobs: Sequence[Job]) -> None:
         raise click.UsageError(f"--erasure-map writes a PNG file; name it drawn{_SUFFIX}.")
     if Path(target).resolve() == Path(jobs[0].target).resolve():
         raise click.UsageError("--erasure-map and --output name the same file.")
+
+
+def _check_free(target: str, is_forced: bool) -> None:
+    """Find out before the work whether the erasure map can be written, in this option's words."""
+    try:
+        check(Job(STREAM, target), is_forced=is_forced)
+    except (OutputError, OutputExistsError) as error:
+        message = error.message.replace("with -o", "with --erasure-map")
+        raise type(error)(message, **error.details) from None
 
 
 def _drawn(decoded: codec.Decoded) -> NDArray[np.uint8]:

@@ -29,6 +29,13 @@ from vqcodec.cli.train_options import data_option, map_run_options, path
 )
 @map_run_options
 @click.option("--start", metavar="PACK", help="A pack whose restorer to go on from.")
+@click.option(
+    "--device",
+    metavar="DEVICE",
+    default="auto",
+    show_default=True,
+    help="auto (a GPU if there is one), cpu or cuda[:N].",
+)
 @shared.talk_options
 def restorer(
     console: Console,
@@ -43,6 +50,7 @@ def restorer(
     seed: int | None,
     threads: int,
     start: str | None,
+    device: str,
 ) -> None:
     """Train what restores lost indices for PACK, a pack's name or folder.
 
@@ -77,6 +85,7 @@ def restorer(
         judge=None if weights is None else perceptual(JUDGE, weights),
         start=None if start is None else load_restorer(store.find(start), device="cpu").net,
         is_resumed=is_resumed,
+        device=device,
     )
     made = add_restorer(found, net, out / found.name, is_forced=is_resumed)
     copy = store.load(made.parent)

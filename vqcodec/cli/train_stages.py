@@ -195,7 +195,15 @@ def _add(pack: Pack, how: Context | RestorerRecipe, machine: Machine) -> None:
         return
     folder, judge = machine.out / "restorer", perceptual(JUDGE, machine.weights)
     net = train_restorer(
-        pack, how, data, folder, say, budget=budget, judge=judge, is_resumed=resumed
+        pack,
+        how,
+        data,
+        folder,
+        say,
+        budget=budget,
+        judge=judge,
+        is_resumed=resumed,
+        device=str(machine.world.device),
     )
     add_restorer(pack, net, pack.path, is_forced=True)
 

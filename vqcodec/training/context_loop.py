@@ -92,7 +92,7 @@ def train_context(
         InputError: photos, maps or start weights are missing or do not fit.
     """
     state = begin(out, is_resumed)
-    nets = load(pack)
+    nets = load(pack, device="cpu")  # where the small network learns
     maps = find_maps(out, nets, data, how.photos, say)
     torch.manual_seed(how.seed)
     net = ContextNet(nets.codebooks, how.hidden, how.blocks, how.learned)

@@ -73,8 +73,8 @@ class RestorerRun(MapRun):
             top, left = random.integers(0, np.array(whole.shape) - side + 1)
             crops.append(whole[top : top + side, left : left + side])
             erased.append(random_mask(random, side, side))
-        indices = torch.from_numpy(np.stack(crops).astype(np.int64))
-        gone = torch.from_numpy(np.stack(erased))
+        indices = torch.from_numpy(np.stack(crops).astype(np.int64)).to(self.nets.device)
+        gone = torch.from_numpy(np.stack(erased)).to(self.nets.device)
         features = self.net(indices, ~gone, tier)[gone]
         logits = self.net.logits(features, tier)
         unlikely = F.cross_entropy(logits, indices[gone])
@@ -119,7 +119,8 @@ class RestorerRun(MapRun):
 
     def _unlikely(self, whole: NDArray[np.integer], erased: NDArray[np.bool_], tier: int) -> float:
         """Mean cross entropy in nats at the erased positions of an (h, w) map."""
-        indices, gone = torch.from_numpy(whole.astype(np.int64)), torch.from_numpy(erased)
+        indices = torch.from_numpy(whole.astype(np.int64)).to(self.nets.device)
+        gone = torch.from_numpy(erased).to(self.nets.device)
         features = self.ema(indices[None], ~gone[None], tier)[0][gone]
         return float(F.cross_entropy(self.ema.logits(features, tier), indices[gone]))
 
@@ -135,6 +136,7 @@ def train_restorer(
     judge: Perceptual | None = None,
     start: Restorer | None = None,
     is_resumed: bool = False,
+    device: str = "cpu",
 ) -> Restorer:
     """Train the restorer of a pack.
 
@@ -150,6 +152,7 @@ def train_restorer(
         start: a restorer of the same shape to go on from; None starts anew, with the words' learned
             columns of the context model where the pack has one: what it knows of words is known.
         is_resumed: go on with the run in `out`.
+        device: "auto", "cpu" or "cuda[:N]".
 
     Returns:
         The averaged network.
@@ -159,7 +162,7 @@ def train_restorer(
         InputError: photos, maps or start weights are missing or do not fit.
     """
     state = begin(out, is_resumed)
-    nets = load(pack, device="cpu")  # where the restorer learns: they look at the same tensors
+    nets = load(pack, device=device)
     maps = find_maps(out, nets, data, how.photos, say)
     torch.manual_seed(how.seed)
     net = Restorer(nets.codebooks, how.width, how.blocks, how.learned)
@@ -167,6 +170,9 @@ def train_restorer(
         _take_over(net, start)
     else:
         _begin_words(net, maps, pack)
+    net.to(nets.device)  # the codewords are there already
+    if judge is not None:
+        judge.to(nets.device)
     left = goes_on(budget or Budget(60 * how.minutes), state)
     run = RestorerRun(net, nets, judge, maps, how, left, out, say)
     if state:
