@@ -19,10 +19,10 @@ from vqcodec.indices.waves import Walk
 from vqcodec.inspection import describe
 from vqcodec.nets.load import load
 from vqcodec.packs import store
+from vqcodec.training.additions import add_context
 from vqcodec.training.context import ContextNet, loss_bits, offsets
 from vqcodec.training.context_loop import ContextRun, read_context, train_context
 from vqcodec.training.context_maps import IndexMaps, load_maps, make_maps
-from vqcodec.training.additions import add_context
 from vqcodec.training.recipe import Context
 from vqcodec.training.schedule import Budget
 
