@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from vqcodec import codec
 from vqcodec.errors import TargetError
 from vqcodec.inspection import describe
+from vqcodec.packs import store
 from vqcodec.ratecontrol import largest_within
 
 
@@ -96,7 +97,7 @@ def test_the_codec_meets_a_target(tiny_pack: Path, pixels, name, coding, n_packe
 
 def test_fixed_coding_makes_one_tier(tiny_pack: Path, pixels, monkeypatch) -> None:
     made: list[int] = []
-    nets = codec.load_nets(tiny_pack, "cpu", None)
+    nets = codec.load_nets(store.load(tiny_pack), "cpu", None)
     to_indices = nets.to_indices
     monkeypatch.setattr(codec, "load_nets", lambda *_: nets)
 
