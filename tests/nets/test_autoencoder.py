@@ -81,6 +81,8 @@ def test_the_default_net_has_11_7_million_weights() -> None:
         ("light", {"decoder_blocks": [1, 1, 1, -1]}, "decoder_blocks"),
         ("taming", {"ch": 33}, "ch"),
         ("taming", {"ch_mult": []}, "ch_mult"),
+        ("taming", {"n_tiers": 13}, "n_tiers"),
+        ("taming", {"gumbel_words": 1 << 17}, "gumbel_words"),
     ],
 )
 def test_configs_that_are_wrong_or_absurd_are_refused(

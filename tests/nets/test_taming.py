@@ -10,6 +10,8 @@ import torch
 
 from vqcodec.errors import BackendError
 from vqcodec.nets.autoencoder import build
+from vqcodec.nets.quantizer import nearest
+from vqcodec.nets.taming import Gumbel, TamingVqgan
 
 SMALL = {"ch": 32, "ch_mult": [1, 1, 2, 2, 4], "z_channels": 32, "embed_dim": 16}
 
@@ -55,3 +57,87 @@ def test_without_the_package_the_remedy_is_told(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "taming.modules.diffusionmodules.model", None)
     with pytest.raises(BackendError, match="pip install"):
         build("taming", SMALL)
+
+
+@needs_taming
+def test_tiers_may_have_convolutions_of_their_own() -> None:
+    torch.manual_seed(0)
+    net = build("taming", {**SMALL, "n_tiers": 3}).eval()
+    assert isinstance(net, TamingVqgan)
+    assert net.n_tiers == 3
+    state = net.state_dict()
+    assert tuple(state["quant_conv.weight"].shape) == (3, 16, 32)
+    assert tuple(state["post_quant_conv.bias"].shape) == (3, 32)
+    with torch.inference_mode():
+        net.quant_conv.weight[1] += 0.1
+        net.post_quant_conv.bias[1] += 0.1
+        image = torch.rand(2, 3, 32, 32)
+        mixed = net.encode(image, torch.tensor([2, 3]))
+        assert torch.allclose(mixed[:1], net.encode(image[:1], 2), atol=1e-5)
+        assert torch.allclose(mixed[1:], net.encode(image[1:], 3), atol=1e-5)
+        assert not torch.allclose(mixed[1:], net.encode(image[1:], 2), atol=1e-3)
+        decoded = net.decode(mixed, torch.tensor([1, 2]))
+        assert torch.allclose(decoded[1:], net.decode(mixed[1:], 2), atol=1e-5)
+        assert not torch.allclose(decoded[1:], net.decode(mixed[1:], 1), atol=1e-3)
+
+
+@needs_taming
+def test_all_tiers_alike_are_the_net_of_the_checkpoint() -> None:
+    torch.manual_seed(0)
+    one = build("taming", SMALL).eval()
+    many = build("taming", {**SMALL, "n_tiers": 2}).eval()
+    state = one.state_dict()
+    for name in ("quant_conv", "post_quant_conv"):
+        state[f"{name}.weight"] = state[f"{name}.weight"][..., 0, 0].expand(2, -1, -1)
+        state[f"{name}.bias"] = state[f"{name}.bias"].expand(2, -1)
+    many.load_state_dict(state)
+    image = torch.rand(2, 3, 32, 48)
+    with torch.inference_mode():
+        latent = one.encode(image, 1)
+        for tier in (1, 2, torch.tensor([2, 1])):
+            assert torch.allclose(many.encode(image, tier), latent, atol=1e-6)
+            assert torch.allclose(many.decode(latent, tier), one.decode(latent, 1), atol=1e-5)
+
+
+@needs_taming
+def test_a_gumbel_net_gives_the_word_of_the_largest_logit() -> None:
+    torch.manual_seed(0)
+    net = build("taming", {**SMALL, "gumbel_words": 24}).eval()
+    assert isinstance(net, TamingVqgan)
+    assert net.gumbel is not None
+    assert tuple(net.state_dict()["gumbel.proj.weight"].shape) == (24, 16, 1, 1)
+    assert tuple(net.state_dict()["gumbel.embed.weight"].shape) == (24, 16)
+    image = torch.rand(2, 3, 32, 48) * 2 - 1
+    with torch.inference_mode():
+        logits = net.gumbel.proj(net.quant_conv(net.encoder(image)))
+        chosen = logits.argmax(1)  # (B, h, w)
+        words = net.gumbel.embed.weight
+        latent = net.encode(image, 1)
+        assert torch.equal(latent.permute(0, 2, 3, 1), words[chosen])
+        found = nearest(latent.permute(0, 2, 3, 1).flatten(0, 2), words)
+    assert torch.equal(found, chosen.flatten())
+    assert len(chosen.unique()) > 1
+
+
+def test_equal_logits_go_to_the_first_word() -> None:
+    gumbel = Gumbel(3, 5)
+    torch.nn.init.zeros_(gumbel.proj.weight)
+    with torch.no_grad():
+        gumbel.proj.bias.copy_(torch.tensor([0.0, 1.0, 1.0, 1.0, 0.0]))
+        latent = gumbel(torch.randn(2, 3, 4, 4))
+    assert torch.equal(latent.permute(0, 2, 3, 1), gumbel.embed.weight[1].expand(2, 4, 4, 3))
+
+
+def test_gradients_pass_a_gumbel_choice_straight_through() -> None:
+    torch.manual_seed(0)
+    gumbel = Gumbel(3, 5)
+    x = torch.randn(2, 3, 4, 4, requires_grad=True)
+    hard = gumbel(x)
+    with torch.no_grad():
+        assert torch.allclose(hard, gumbel(x), atol=1e-6)
+    hard.square().sum().backward()
+    assert x.grad is not None
+    assert x.grad.abs().min() > 0
+    for parameter in gumbel.parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.any()

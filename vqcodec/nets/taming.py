@@ -1,9 +1,10 @@
-"""The VQGAN of taming-transformers (f16), with keys as in CompVis checkpoints.
+"""The VQGAN of taming-transformers (f16 and f8), with keys as in CompVis checkpoints.
 
 `encoder.`, `decoder.`, `quant_conv.` and `post_quant_conv.` of such a checkpoint load as they
-stand; its `quantize.embedding.weight` is the base codebook of a pack. The network normalises groups
-over the whole feature map and attends over it: tiles see other statistics than the whole image, so
-large images come out slightly different from what one pass would give.
+stand; its `quantize.embedding.weight` is the base codebook of a pack, and of a GumbelVQ
+`quantize.proj.` and `quantize.embed.` are `gumbel.proj.` and `gumbel.embed.` here. The network
+normalises groups over the whole feature map and attends over it: tiles see other statistics than
+the whole image, so large images come out slightly different from what one pass would give.
 
 Source: Esser et al. 2021, arXiv 2012.09841; package taming-transformers 0.0.1 (extra `[taming]`).
 """
@@ -16,8 +17,11 @@ import io
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
+from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import BackendError, PackError
 from vqcodec.nets.autoencoder import Autoencoder, Limit
 
@@ -25,7 +29,7 @@ HALO = 8  # positions; seams fade, but no halo makes tiles equal the whole image
 
 
 class TamingVqgan(Autoencoder):
-    """taming's encoder and decoder around two 1x1 convolutions; it ignores the tier.
+    """taming's encoder and decoder around two 1x1 convolutions, which may differ by tier.
 
     Args:
         ch: channels at full size; CompVis f16 uses 128.
@@ -35,6 +39,9 @@ class TamingVqgan(Autoencoder):
         resolution: side of the training crops in pixels; only decides where attention goes.
         z_channels: channels between encoder and `quant_conv`.
         embed_dim: D.
+        n_tiers: sets of 1x1 convolutions, one per tier; 0 is one set for all tiers, as in
+            checkpoints.
+        gumbel_words: K of a GumbelVQ, whose `encode` gives one of its K words; 0 is a VQModel.
 
     Raises:
         BackendError: taming-transformers is not installed.
@@ -50,6 +57,8 @@ class TamingVqgan(Autoencoder):
         "resolution": Limit(16, 4096),
         "z_channels": Limit(1, 1024),
         "embed_dim": Limit(1, 1024),
+        "n_tiers": Limit(0, len(TIERS)),
+        "gumbel_words": Limit(0, 1 << 16),
     }
 
     def __init__(
@@ -61,6 +70,8 @@ class TamingVqgan(Autoencoder):
         resolution: int = 256,
         z_channels: int = 256,
         embed_dim: int = 256,
+        n_tiers: int = 0,
+        gumbel_words: int = 0,
     ) -> None:
         super().__init__()
         if ch % 32:
@@ -68,7 +79,7 @@ class TamingVqgan(Autoencoder):
                 f"manifest: net.config.ch is {ch}; taming's groups need a multiple of 32."
             )
         package = _package()
-        self.stride, self.latent_dim, self.n_tiers = 2 ** (len(ch_mult) - 1), embed_dim, 0
+        self.stride, self.latent_dim, self.n_tiers = 2 ** (len(ch_mult) - 1), embed_dim, n_tiers
         self.encoder_halo = self.decoder_halo = HALO
         arguments: dict[str, Any] = {
             "ch": ch,
@@ -83,18 +94,87 @@ class TamingVqgan(Autoencoder):
         with contextlib.redirect_stdout(io.StringIO()):  # the decoder prints its latent's shape
             self.encoder: nn.Module = package.Encoder(**arguments, double_z=False)
             self.decoder: nn.Module = package.Decoder(**arguments)
-        self.quant_conv = nn.Conv2d(z_channels, embed_dim, 1)
-        self.post_quant_conv = nn.Conv2d(embed_dim, z_channels, 1)
+        self.quant_conv = _pointwise(z_channels, embed_dim, n_tiers)
+        self.gumbel = Gumbel(embed_dim, gumbel_words) if gumbel_words else None
+        self.post_quant_conv = _pointwise(embed_dim, z_channels, n_tiers)
 
     def encode(self, image: Tensor, tier: int | Tensor) -> Tensor:
         """(B, 3, H, W) to (B, D, h, w)."""
-        out: Tensor = self.quant_conv(self.encoder(image))
-        return out
+        latent = _by_tier(self.quant_conv, self.encoder(image), tier)
+        return latent if self.gumbel is None else self.gumbel(latent)
 
     def decode(self, latent: Tensor, tier: int | Tensor) -> Tensor:
         """(B, D, h, w) codewords to (B, 3, H, W)."""
-        out: Tensor = self.decoder(self.post_quant_conv(latent))
+        out: Tensor = self.decoder(_by_tier(self.post_quant_conv, latent, tier))
         return out
+
+
+class TierConv(nn.Module):
+    """A 1x1 convolution that every tier has for itself.
+
+    Args:
+        c_in: channels in.
+        c_out: channels out.
+        n_tiers: T.
+
+    Attributes:
+        weight: (T, O, I); row tier - 1 is that of a tier.
+        bias: (T, O).
+    """
+
+    def __init__(self, c_in: int, c_out: int, n_tiers: int) -> None:
+        super().__init__()
+        bound = c_in**-0.5  # as nn.Conv2d begins; all tiers begin alike
+        self.weight = nn.Parameter(_spread(bound, c_out, c_in).repeat(n_tiers, 1, 1))
+        self.bias = nn.Parameter(_spread(bound, c_out).repeat(n_tiers, 1))
+
+    def forward(self, x: Tensor, tier: int | Tensor) -> Tensor:
+        """(B, I, H, W) to (B, O, H, W); `tier` is one from 1 on, or (B,) int64."""
+        if isinstance(tier, int):
+            return F.conv2d(x, self.weight[tier - 1, :, :, None, None], self.bias[tier - 1])
+        out = torch.einsum("boi,bihw->bohw", self.weight[tier - 1], x)
+        return out + self.bias[tier - 1, :, None, None]
+
+
+class Gumbel(nn.Module):
+    """The words of a GumbelVQ: logits choose one, so a latent is a word.
+
+    taming's own forward pass adds Gumbel noise to the logits; who wants codes takes the largest.
+
+    Args:
+        dim: D.
+        n_words: K.
+    """
+
+    def __init__(self, dim: int, n_words: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(dim, n_words, 1)
+        self.embed = nn.Embedding(n_words, dim)
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """(B, D, h, w) to the word of the largest logit, of equal ones the first: (B, D, h, w).
+
+        Where gradients are on, they pass straight through to the softmax of the logits.
+        """
+        logits: Tensor = self.proj(latent)  # (B, K, h, w)
+        words: Tensor = self.embed.weight[logits.argmax(1)].permute(0, 3, 1, 2)
+        if not torch.is_grad_enabled():
+            return words
+        soft = torch.einsum("bkhw,kd->bdhw", logits.float().softmax(1), self.embed.weight)
+        return words + (soft - soft.detach())
+
+
+def _spread(bound: float, *shape: int) -> Tensor:
+    return torch.empty(shape).uniform_(-bound, bound)
+
+
+def _pointwise(c_in: int, c_out: int, n_tiers: int) -> nn.Module:
+    return TierConv(c_in, c_out, n_tiers) if n_tiers else nn.Conv2d(c_in, c_out, 1)
+
+
+def _by_tier(conv: nn.Module, x: Tensor, tier: int | Tensor) -> Tensor:
+    out: Tensor = conv(x, tier) if isinstance(conv, TierConv) else conv(x)
+    return out
 
 
 def _package() -> Any:
