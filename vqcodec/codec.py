@@ -105,7 +105,7 @@ def encode(
     maps: dict[int, NDArray[np.int32]] = {}
 
     def header(tier: int, mode: str = "fixed", count: int = 1) -> Header:
-        return Header(tier, mode, count, pack.weights_id, width, height)
+        return Header(tier, mode, count, pack.weights_id, width, height, pack.manifest.stride)
 
     def write(head: Header, payloads: list[bytes]) -> bytes:
         n_parity = packing.n_parity(head.n_packets)
@@ -239,7 +239,8 @@ def decode_with_losses(
 
     Raises:
         ValueError: an argument is outside its range.
-        FormatError: no packet is intact, or with `strict` not all are.
+        FormatError: no packet is intact, or with `strict` not all are; or the file's stride is not
+            its pack's.
         LimitError: the picture is larger than `max_pixels`.
         ModelError: the pack that the file was made with is not at hand, or lacks the restorer that
             was asked for.

@@ -31,6 +31,7 @@ class StreamInfo:
     """What `vqcodec info` tells; `bpp` counts the whole file over the original's pixels.
 
     Attributes:
+        stride: pixels per index along each axis.
         n_packets: data packets that the file should have.
         n_parity: parity packets that it was written with, as far as an intact one says.
         packets: in the order of the file; where `checksum_ok` is false, a packet stands or stood,
@@ -47,6 +48,7 @@ class StreamInfo:
     height_px: int
     tier: int
     codebook_size: int
+    stride: int
     weights_id: int
     model: str | None
     coding: str
@@ -93,6 +95,7 @@ def describe(data: bytes) -> StreamInfo:
         height_px=header.height,
         tier=header.tier,
         codebook_size=header.codebook_size,
+        stride=header.stride,
         weights_id=header.weights_id,
         model=registered.name if registered else None,
         coding=header.coding,

@@ -34,7 +34,7 @@ class Painting:
     """A painted index map.
 
     Attributes:
-        pixels: (16 h, 16 w, 3) uint8 sRGB.
+        pixels: (stride * h, stride * w, 3) uint8 sRGB.
         indices: (h, w) int32, lost indices as the restorer thinks they were.
         restorer: which one filled the gaps; None where there were none.
         entropy_bits: what the network does not know of a lost index, bits; None without it.

@@ -101,7 +101,8 @@ def receive(
         strict: refuse a file of which anything is missing or damaged.
 
     Raises:
-        FormatError: no packet is intact, or with `strict` not all are.
+        FormatError: no packet is intact, or with `strict` not all are; or the file's stride is not
+            its pack's.
         LimitError: the picture is larger than `max_pixels`.
         ModelError: the pack that the file was made with is not at hand.
     """
@@ -109,6 +110,7 @@ def receive(
     header = found.header
     header.check_pixels(max_pixels)
     pack = store.find_by_id(header.weights_id, model)
+    header.check_stride(pack.manifest.stride, pack.name)
     tables = pack.tables(header.tier, header.coding)
     bad: dict[int, FormatError] = {}
 

@@ -7,6 +7,7 @@ stopping.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from vqcodec.bitstream import container
 from vqcodec.bitstream.container import Container
@@ -16,6 +17,9 @@ from vqcodec.errors import ChecksumError, FormatError
 from vqcodec.fec import protect
 from vqcodec.packs import store
 from vqcodec.payload import decode_index_map
+
+MANY_INDICES: Final = 2**24
+"""Those of the largest picture at stride 16; to decode so many takes 0.4 GB and a few seconds."""
 
 
 def verify(
@@ -27,7 +31,7 @@ def verify(
         data: the whole file.
         model: name or folder of the pack to insist on; None searches by the file's weights id.
         max_pixels: refuse larger pictures in coding mode "context", of which a few bytes can ask
-            for hours of arithmetic; the other modes are checked at any size.
+            for hours of arithmetic; the other modes are checked at any size up to `MANY_INDICES`.
 
     Returns:
         What is wrong, one line each, for people; empty when the file is intact.
@@ -43,10 +47,12 @@ def verify(
     except FormatError as error:
         return _damage(data, error)
     header = parsed.header
-    if header.coding == "context":
+    if header.coding == "context" or header.map_height * header.map_width > MANY_INDICES:
         header.check_pixels(max_pixels)
-    tables = store.find_by_id(header.weights_id, model).tables(header.tier, header.coding)
+    pack = store.find_by_id(header.weights_id, model)
+    tables = pack.tables(header.tier, header.coding)
     try:
+        header.check_stride(pack.manifest.stride, pack.name)
         decode_index_map(payloads, header, *tables)
     except FormatError as error:
         return [error.message]

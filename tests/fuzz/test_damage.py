@@ -50,9 +50,9 @@ def tables(coding: str, tier: int) -> tuple:
 
 
 def make(
-    coding: str, n_packets: int, n_parity: int, tier: int, width: int, height: int
+    coding: str, n_packets: int, n_parity: int, tier: int, width: int, height: int, stride: int
 ) -> Original:
-    header = Header(tier, coding, n_packets, 0x9BC5 + tier, width, height)
+    header = Header(tier, coding, n_packets, 0x9BC5 + tier, width, height, stride)
     indices = example(header, "picture")
     payloads = encode_index_map(indices, header, *tables(coding, tier))
     parity = fec.protect(payloads, n_parity) if n_parity else []
@@ -67,7 +67,11 @@ def make(
 def originals() -> list[Original]:
     kinds = [(1, 0), (4, 0), (4, 2), (20, 0), (20, 5)]
     return [
-        make(coding, *kind, tier=1 + (number + len(coding)) % 6, width=90 + 37 * number, height=150)
+        make(
+            *(coding, *kind, 1 + (number + len(coding)) % 6),
+            *((90 + 37 * number) * stride // 16, 150 * stride // 16, stride),
+        )
+        for stride in (16, 8)
         for coding in ("fixed", "table", "context")
         for number, kind in enumerate(kinds)
     ]
@@ -83,6 +87,11 @@ def flip(data: bytes, rng: Rng) -> bytes:
 def one_bit(data: bytes, rng: Rng) -> bytes:
     at = int(rng.integers(8 * len(data)))
     return data[: at >> 3] + bytes([data[at >> 3] ^ 1 << (at & 7)]) + data[(at >> 3) + 1 :]
+
+
+def stride_bit(data: bytes, rng: Rng) -> bytes:
+    """The bit of the stride, where the first packet has it if nothing was moved."""
+    return data[:5] + bytes(byte ^ 0x80 for byte in data[5:6]) + data[6:]
 
 
 def cut(data: bytes, rng: Rng) -> bytes:
@@ -120,7 +129,7 @@ def repeat(data: bytes, rng: Rng) -> bytes:
     return data[:at] + data[at : at + size] + data[at:]
 
 
-BYTES = [flip, one_bit, cut, insert, delete, zero, burst, no_head, repeat]
+BYTES = [flip, one_bit, cut, insert, delete, zero, burst, no_head, repeat, stride_bit]
 
 
 def handle(original: Original, rng: Rng) -> bytes:

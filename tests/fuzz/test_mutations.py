@@ -21,7 +21,7 @@ from vqcodec.verification import verify
 PACKS = Path(__file__).parents[1] / "packs"
 V1 = Path(__file__).parents[1] / "golden" / "v1"
 SMALL = ["one-pixel", "one-pixel-table", "packets-2", "tier9-noise"]
-SMALL += ["context-one-pixel", "context-tall"]
+SMALL += ["context-one-pixel", "context-tall", "stride-8-two-squares"]
 
 Tables = dict[int, tuple[np.ndarray, ContextModel | None]]
 
@@ -60,7 +60,8 @@ def test_every_truncation_is_refused(name, tables) -> None:
 @pytest.mark.parametrize("name", SMALL)
 def test_every_flipped_bit_is_refused(name, tables) -> None:
     data = (V1 / f"{name}.vqc").read_bytes()
-    pack = PACKS / ("tiny-context" if name.startswith("context") else "tiny")
+    kind = {"context": "-context", "stride": "-f8"}.get(name.split("-")[0], "")
+    pack = PACKS / f"tiny{kind}"
     for bit in range(8 * len(data)):
         damaged = bytearray(data)
         damaged[bit >> 3] ^= 1 << (bit & 7)
@@ -70,9 +71,9 @@ def test_every_flipped_bit_is_refused(name, tables) -> None:
 
 
 def mutate(data: bytes, rng: np.random.Generator) -> bytes:
-    """Flip, cut, insert, repeat or splice, once to four times."""
+    """Flip, cut, insert, repeat, splice or tell another stride, once to four times."""
     for _ in range(rng.integers(1, 5)):
-        at, kind = int(rng.integers(len(data) + 1)), rng.integers(5)
+        at, kind = int(rng.integers(len(data) + 1)), rng.integers(6)
         length = int(rng.integers(1, 20))
         if kind == 0 and at < len(data):
             data = data[:at] + bytes([data[at] ^ int(rng.integers(1, 256))]) + data[at + 1 :]
@@ -82,6 +83,8 @@ def mutate(data: bytes, rng: np.random.Generator) -> bytes:
             data = data[:at] + rng.bytes(length) + data[at:]
         elif kind == 3:
             data = data[:at] + data[at : at + length] + data[at:]
+        elif kind == 4:
+            data = data[:5] + bytes(byte ^ 0x80 for byte in data[5:6]) + data[6:]
         else:
             data = data[:at] + data[4:at]
     return data
@@ -104,7 +107,9 @@ def test_valid_checksums_over_random_payloads_never_crash(tables) -> None:
     rng = np.random.default_rng(7)
     for _ in range(1000):
         tier, coding = int(rng.integers(1, 7)), ("fixed", "table", "context")[rng.integers(3)]
-        header = Header(tier, coding, 1, 0, int(rng.integers(1, 400)), int(rng.integers(1, 400)))
+        stride = int(rng.choice([16, 8]))
+        width, height = rng.integers(1, 25 * stride, 2).tolist()
+        header = Header(tier, coding, 1, 0, width, height, stride)
         data = MAGIC + write_packet(header, 0, rng.bytes(int(rng.integers(0, 200))))
         try:
             indices = read(data, tables)
@@ -138,11 +143,12 @@ def test_a_file_full_of_prefixes_costs_no_more_than_its_packets() -> None:
         container.parse(MAGIC + write_packet(header, 0, b"") * 100_000)
 
 
-def test_a_huge_size_in_a_small_file_takes_no_memory_before_the_limit() -> None:
+@pytest.mark.parametrize("stride", [16, 8])
+def test_a_huge_size_in_a_small_file_takes_no_memory_before_the_limit(stride) -> None:
     from vqcodec.codec import decode
     from vqcodec.errors import LimitError
 
-    data = container.write(Header(9, "fixed", 1, 0, 65535, 65535), [b"x"])
+    data = container.write(Header(9, "fixed", 1, 0, 65535, 65535, stride), [b"x"])
     tracemalloc.start()
     describe(data)
     with pytest.raises(LimitError, match="65535x65535"):
@@ -164,3 +170,19 @@ def test_verify_does_not_run_the_context_model_for_a_huge_size_either() -> None:
     with pytest.raises(LimitError, match="100x100 is more than 9,999 pixels"):
         verify(small, model=pack, max_pixels=9999)
     assert isinstance(verify(small, model=pack, max_pixels=10_000), list)
+
+
+@pytest.mark.parametrize("coding", ["fixed", "table"])
+def test_verify_takes_the_memory_of_many_indices_only_where_it_is_allowed(coding) -> None:
+    from vqcodec.errors import LimitError
+    from vqcodec.verification import MANY_INDICES
+
+    pack = PACKS / "tiny-f8"
+    header = Header(6, coding, 1, store.load(pack).weights_id, 65535, 65535, 8)
+    assert header.map_height * header.map_width == 4 * MANY_INDICES
+    tracemalloc.start()
+    with pytest.raises(LimitError, match="65535x65535"):
+        verify(container.write(header, [b""]), model=pack)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20

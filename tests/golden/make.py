@@ -2,7 +2,8 @@
 tests.golden.make`.
 
 Valid files: header, coding, layout and map of every kind, with the tables of `tests/packs/tiny`, in
-coding mode "context" with those of `tests/packs/tiny-context`.
+coding mode "context" with those of `tests/packs/tiny-context`, of stride 8 with those of
+`tests/packs/tiny-f8`.
 Bad files: what a decoder must refuse, named after the error. A golden of a released version is
 never rewritten: a change shows as a difference in git, and needs a new format version.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,7 @@ from vqcodec.payload import encode_index_map
 HERE = Path(__file__).parent
 TINY = HERE.parent / "packs" / "tiny"
 TINY_CONTEXT = HERE.parent / "packs" / "tiny-context"
+TINY_F8 = HERE.parent / "packs" / "tiny-f8"
 MAGIC = bytes.fromhex("d6565143")
 
 
@@ -49,8 +52,9 @@ def example(header: Header, kind: str) -> NDArray[np.int32]:
     return np.where(rng.random(shape) < 0.2, noise, smooth).astype(np.int32)
 
 
-VALID: list[tuple[str, int, str, int | tuple[int, int], int, int, str]] = [
-    # name, tier, coding, packets or (data packets, parity packets), width, height, map
+Fields = tuple[str, int, str, int | tuple[int, int], int, int, str]
+# name, tier, coding, packets or (data packets, parity packets), width, height, map
+STRIDE_16: list[Fields] = [
     ("one-pixel", 1, "fixed", 1, 1, 1, "noise"),
     ("one-pixel-table", 9, "table", 1, 1, 1, "noise"),
     ("tier1-picture", 1, "table", 1, 768, 512, "picture"),
@@ -78,20 +82,43 @@ VALID: list[tuple[str, int, str, int | tuple[int, int], int, int, str]] = [
     ("fec-table-10-3", 5, "table", (10, 3), 333, 210, "picture"),
     ("fec-context-6-2", 5, "context", (6, 2), 333, 210, "picture"),
 ]
+STRIDE_8: list[Fields] = [
+    ("stride-8-one-pixel", 1, "fixed", 1, 1, 1, "noise"),
+    ("stride-8-two-squares", 1, "fixed", 1, 9, 1, "noise"),
+    ("stride-8-fixed", 6, "fixed", 1, 333, 77, "noise"),
+    ("stride-8-table", 5, "table", 1, 200, 301, "picture"),
+    ("stride-8-table-packets-20", 4, "table", 20, 384, 256, "picture"),
+    ("stride-8-tall", 2, "fixed", 1, 1, 4000, "noise"),
+    ("stride-8-context", 5, "context", 1, 167, 105, "picture"),
+    ("stride-8-context-packets-4", 6, "context", 4, 150, 99, "picture"),
+    ("stride-8-packets-256-tiny-map", 3, "table", 256, 50, 90, "picture"),
+    ("fec-stride-8-6-3", 6, "fixed", (6, 3), 250, 130, "picture"),
+    ("fec-stride-8-table-10-3", 5, "table", (10, 3), 166, 105, "picture"),
+    ("fec-stride-8-context-4-2", 3, "context", (4, 2), 166, 105, "picture"),
+]
+VALID = [(*fields, stride) for stride, all_ in ((16, STRIDE_16), (8, STRIDE_8)) for fields in all_]
 
 
-def pack_folder(coding: str) -> Path:
-    """Folder of the pack with which the files of a coding mode are made."""
+def pack_folder(coding: str, stride: int = 16) -> Path:
+    """Folder of the pack with which the files of a coding mode and stride are made."""
+    if stride == 8:
+        return TINY_F8
     return TINY_CONTEXT if coding == "context" else TINY
 
 
 def valid_file(
-    tier: int, coding: str, packets: int | tuple[int, int], width: int, height: int, kind: str
+    tier: int,
+    coding: str,
+    packets: int | tuple[int, int],
+    width: int,
+    height: int,
+    kind: str,
+    stride: int,
 ) -> tuple[bytes, str]:
     """A file and the digest of its map."""
-    pack = store.load(pack_folder(coding))
+    pack = store.load(pack_folder(coding, stride))
     n_packets, n_parity = packets if isinstance(packets, tuple) else (packets, 0)
-    header = Header(tier, coding, n_packets, pack.weights_id, width, height)
+    header = Header(tier, coding, n_packets, pack.weights_id, width, height, stride)
     indices = example(header, kind)
     payloads = encode_index_map(indices, header, *pack.tables(tier, coding))
     parity = fec.protect(payloads, n_parity) if n_parity else ()
@@ -105,6 +132,8 @@ def bad_files() -> dict[str, bytes]:
     table = Header(1, "table", 1, pack.weights_id, 64, 32)
     two = Header(1, "fixed", 2, pack.weights_id, 64, 32)
     context = Header(1, "context", 1, store.load(TINY_CONTEXT).weights_id, 64, 32)
+    f8_id = store.load(TINY_F8).weights_id
+    finer = Header(1, "fixed", 1, f8_id, 64, 32, 8)
     payload = bytes([0b00101001, 0b11001011, 0b10111000])
     good = MAGIC + write_packet(header, 0, payload)
 
@@ -118,6 +147,8 @@ def bad_files() -> dict[str, bytes]:
     halves = [write_packet(two, index, b"\x29\xc0") for index in (0, 1)]
     parity = [write_packet(two, 2 + index, bytes([2, 41, 192 + index])) for index in range(3)]
     both = MAGIC + halves[0] + halves[1]
+    finer_payload = payload * 4  # 8 x 4 squares of 3 bits
+    finer_two = [write_packet(replace(finer, n_packets=2), index, payload * 2) for index in (0, 1)]
     return {
         "NotVqcError-png": b"\x89PNG\r\n\x1a\n" + bytes(40),
         "NotVqcError-empty": b"",
@@ -162,6 +193,15 @@ def bad_files() -> dict[str, bytes]:
         "TruncatedError-parity-missing": both + parity[1],
         "TruncatedError-parity-in-place-of-data": MAGIC + halves[0] + parity[0] + parity[1],
         "ChecksumError-parity": both + parity[0][:-1] + b"\0" + parity[1],
+        "FormatError-stride-8-of-a-pack-of-16": MAGIC
+        + write_packet(replace(header, stride=8), 0, finer_payload),
+        "FormatError-f8-stride-16": MAGIC + write_packet(replace(finer, stride=16), 0, payload),
+        "TruncatedError-f8-payload-of-stride-16": MAGIC + write_packet(finer, 0, payload),
+        "TruncatedError-f8-packet-missing": MAGIC + finer_two[1],
+        "FormatError-f8-payload-too-long": MAGIC + write_packet(finer, 0, finer_payload + b"\1"),
+        "ChecksumError-f8-cut": (MAGIC + write_packet(finer, 0, finer_payload))[:-1],
+        "ChecksumError-stride-bit": with_prefix({5: 0x80}),
+        "VersionError-stride-8-coding-3": with_prefix({5: 0xB0}),
     }
 
 
@@ -172,7 +212,7 @@ def main() -> None:
     for name, *fields in VALID:
         data, digest = valid_file(*fields)
         (folder / f"{name}.vqc").write_bytes(data)
-        tier, coding, packets, width, height, _ = fields
+        tier, coding, packets, width, height, _, stride = fields
         n_packets, *more = packets if isinstance(packets, tuple) else (packets,)
         facts = {
             **{
@@ -182,8 +222,12 @@ def main() -> None:
                 "width": width,
                 "height": height,
             },
+            **({"stride": stride} if stride != 16 else {}),
             **({"n_parity": more[0]} if more else {}),
-            **{"tables": f"tests/packs/{pack_folder(coding).name}", "index_map_sha256": digest},
+            **{
+                "tables": f"tests/packs/{pack_folder(coding, stride).name}",
+                "index_map_sha256": digest,
+            },
             "file_sha256": hashlib.sha256(data).hexdigest(),
         }
         (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")

@@ -46,15 +46,17 @@ class Tables:
     def read(self, data: bytes) -> np.ndarray:
         parsed = container.parse(data)
         payloads, header = parsed.payloads(), parsed.header
+        header.check_stride(self.pack.manifest.stride, self.pack.name)
         return decode_index_map(payloads, header, *self.pack.tables(header.tier, header.coding))
 
     def read_by_document(self, data: bytes, *, is_lossy: bool = False) -> list[list[int]]:
-        return decoder.decode(data, self.frequencies, self.networks, is_lossy=is_lossy)[1]
+        stride, tables = self.pack.manifest.stride, (self.frequencies, self.networks)
+        return decoder.decode(data, *tables, stride=stride, is_lossy=is_lossy)[1]
 
 
 @pytest.fixture(scope="module")
 def tables() -> dict[str, Tables]:
-    return {folder.name: Tables(folder) for folder in (make.TINY, make.TINY_CONTEXT)}
+    return {folder.name: Tables(folder) for folder in (make.TINY, make.TINY_CONTEXT, make.TINY_F8)}
 
 
 @pytest.mark.parametrize("path", GOOD, ids=lambda path: path.stem)
@@ -66,6 +68,7 @@ def test_valid_files_give_their_index_map(path, tables) -> None:
     header = parsed.header
     for field in ("tier", "coding", "n_packets", "width", "height"):
         assert getattr(header, field) == facts[field]
+    assert header.stride == facts.get("stride", 16)
     indices = mine.read(data)
     assert make.map_digest(indices) == facts["index_map_sha256"]
     assert verify(data, model=mine.pack.path) == []
@@ -104,7 +107,8 @@ def test_the_encoder_still_writes_the_same_bytes(fields) -> None:
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
 def test_bad_files_are_refused_by_name(path, tables) -> None:
     data, name = path.read_bytes(), path.stem.split("-")[0]
-    mine = tables["tiny-context" if "-context-" in path.stem else "tiny"]
+    kind = next((kind for kind in ("context", "f8") if f"-{kind}-" in path.stem), None)
+    mine = tables[f"tiny-{kind}" if kind else "tiny"]
     with pytest.raises(getattr(errors, name)) as caught:
         mine.read(data)
     assert type(caught.value).__name__ == name

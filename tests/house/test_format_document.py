@@ -34,9 +34,20 @@ def test_packet_layouts() -> None:
 def test_tiers() -> None:
     sizes = [int(cell) for cell in row("K")]
     assert dict(enumerate(sizes, 1)) == layout.TIERS
-    bpp = [float(cell) for cell in row("bits per pixel, fixed coding without heads")]
-    exact = [(size.bit_length() - 1) / layout.STRIDE**2 for size in sizes]
-    assert bpp == pytest.approx(exact, abs=5.1e-5)
+    for stride in layout.STRIDES:
+        told = row(f"bits per pixel at stride {stride}, fixed coding without heads")
+        exact = [(size.bit_length() - 1) / stride**2 for size in sizes]
+        assert [float(cell) for cell in told] == pytest.approx(exact, abs=5.1e-5)
+
+
+def test_strides() -> None:
+    values = ", ".join(f"{number}: {stride}" for stride, number in layout.STRIDES.items())
+    assert f"\n| stride | {values} |\n" in TEXT
+    assert f"| 1, highest bit | | stride | {values} |" in TEXT
+    most = [f"{(-(-layout.MAX_SIDE // stride)) ** 2:,}" for stride in layout.STRIDES]
+    usual = [f"{layout.MAX_PIXELS // stride**2:,}" for stride in layout.STRIDES]
+    told = "at most {} indices at stride 16, {} at stride 8; within 2^28 pixels {} and {}"
+    assert told.format(*most, *usual) in " ".join(TEXT.split())
 
 
 def test_magic_version_and_heads() -> None:

@@ -1,4 +1,4 @@
-"""The context model that docs/FORMAT.md works through, read from the document and run."""
+"""Files and the context model that docs/FORMAT.md works through, read from the document and run."""
 
 from __future__ import annotations
 
@@ -46,6 +46,24 @@ def model(tensors: dict[str, np.ndarray]) -> ContextModel:
         learned=tensors["1.learned"],
         logit_bias=tensors["1.logit_bias"],
     )
+
+
+@pytest.mark.parametrize(
+    ("heading", "header", "index_map"),
+    [
+        ("**The smallest legal file**", Header(1, "fixed", 1, 0x1234, 1, 1), [[5]]),
+        ("**The smallest file of stride 8", Header(1, "fixed", 1, 0x1234, 9, 1, 8), [[5, 2]]),
+    ],
+)
+def test_the_smallest_files_of_the_document(heading, header, index_map) -> None:
+    lines = TEXT[TEXT.index(heading) :].split("\n\n")[1].splitlines()
+    data = bytes.fromhex("".join(line[4:].split("  ")[0] for line in lines))
+    frequencies = np.full(8, 8192, np.uint16)
+    payloads = encode_index_map(np.array(index_map, np.int32), header, frequencies)
+    assert container.write(header, payloads) == data
+    assert f"{len(data)} bytes" in TEXT[TEXT.index(heading) :].splitlines()[0]
+    assert container.parse(data).header == header
+    assert decoder.decode(data, {}, stride=header.stride)[1] == index_map
 
 
 def numbers(name: str, column: int) -> list[int]:

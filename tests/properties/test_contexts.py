@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.entropy.models import random_model
 from vqcodec.bitstream import container
-from vqcodec.bitstream.layout import PACKET_LAYOUTS, TIERS
+from vqcodec.bitstream.layout import PACKET_LAYOUTS, STRIDES, TIERS
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy.rangecoder import CellDecoder
 from vqcodec.indices.scan import packet_map
@@ -25,6 +25,7 @@ headers = st.builds(
     weights_id=st.integers(0, 0xFFFF),
     width=st.integers(1, 400),
     height=st.integers(1, 300),
+    stride=st.sampled_from(sorted(STRIDES)),
 )
 seeds = st.integers(0, 2**32)
 FLAT = {size: np.full(size, 65536 // size, np.uint16) for size in TIERS.values()}
@@ -68,10 +69,10 @@ def test_each_packet_decodes_alone(header, seed) -> None:
         assert (walk.index_map()[packets != index] == model.size).all()
 
 
-@given(seeds, st.integers(1, 200), st.integers(1, 200))
+@given(seeds, st.integers(1, 200), st.integers(1, 200), st.sampled_from(sorted(STRIDES)))
 @settings(max_examples=25)
-def test_chosen_maps_cost_what_their_cells_say(seed, width, height) -> None:
-    header, model = Header(2, "context", 1, 0, width, height), random_model(16, seed=seed)
+def test_chosen_maps_cost_what_their_cells_say(seed, width, height, stride) -> None:
+    header, model = Header(2, "context", 1, 0, width, height, stride), random_model(16, seed=seed)
     bits, seen = 0.0, []
 
     def cheapest(positions: np.ndarray, sizes: np.ndarray) -> np.ndarray:

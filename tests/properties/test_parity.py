@@ -12,7 +12,7 @@ from tests.reference import parity as reference
 from tests.unit.entropy.models import random_model
 from vqcodec import fec
 from vqcodec.bitstream import container
-from vqcodec.bitstream.layout import MAX_CODEWORD, PACKET_HEAD_BYTES, PACKET_LAYOUTS
+from vqcodec.bitstream.layout import MAX_CODEWORD, PACKET_HEAD_BYTES, PACKET_LAYOUTS, STRIDES
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy import fixedlength, frequencies
 from vqcodec.inspection import describe
@@ -26,6 +26,7 @@ headers = st.builds(
     weights_id=st.integers(0, 0xFFFF),
     width=st.integers(1, 400),
     height=st.integers(1, 300),
+    stride=st.sampled_from(sorted(STRIDES)),
 )
 seeds = st.integers(0, 2**32)
 

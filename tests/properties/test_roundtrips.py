@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.reference import decoder
 from vqcodec.bitstream import container
-from vqcodec.bitstream.layout import PACKET_LAYOUTS, TIERS
+from vqcodec.bitstream.layout import PACKET_LAYOUTS, STRIDES, TIERS
 from vqcodec.bitstream.packets import Header
 from vqcodec.entropy import frequencies, rangecoder
 from vqcodec.inspection import describe
@@ -22,6 +22,7 @@ headers = st.builds(
     weights_id=st.integers(0, 0xFFFF),
     width=st.integers(1, 400),
     height=st.integers(1, 300),
+    stride=st.sampled_from(sorted(STRIDES)),
 )
 counts = st.tuples(st.integers(0, 2**32), st.sampled_from([0.02, 0.3, 5.0]))
 
@@ -49,6 +50,7 @@ def test_any_map_comes_back_and_the_reference_decoder_agrees(header, count, seed
     fields, rows = decoder.decode(data, {header.tier: table.tolist()})
     assert rows == indices.tolist()
     assert (fields["width"], fields["height"]) == (header.width, header.height)
+    assert fields["stride"] == header.stride == describe(data).stride
     info = describe(data)
     assert sum(packet.num_indices for packet in info.packets) == indices.size
     assert info.is_whole

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import vqcodec
 from eval.images import sample_photo
 from vqcodec.bitstream import container
-from vqcodec.bitstream.layout import MAGIC, STRIDE
+from vqcodec.bitstream.layout import MAGIC
 from vqcodec.packs import store
 from vqcodec.painting import load_nets, paint
 
@@ -96,10 +96,11 @@ def test_a_picture_changes_only_near_what_was_lost(whole: bytes, pack: store.Pac
     rest = {"restorer": None, "device": "cpu", "threads": None, "progress": None}
     before, after = (paint(each, pack, true.header.tier, **rest).pixels for each in (wide, gone))
     reach = load_nets(pack, "cpu", None).net.decoder_halo
-    far = STRIDE * (3 + reach)
-    assert far < before.shape[1] - 8 * STRIDE
+    stride = pack.manifest.stride
+    far = stride * (3 + reach)
+    assert far < before.shape[1] - 8 * stride
     error = np.abs(before[:, far:].astype(int) - after[:, far:])
     assert error.max() <= 2, "the halo is where the decoder hardly reaches"
     assert (error == 0).mean() > 0.99
-    near = np.s_[3 * STRIDE : 6 * STRIDE, STRIDE : 3 * STRIDE]
+    near = np.s_[3 * stride : 6 * stride, stride : 3 * stride]
     assert not np.array_equal(before[near], after[near])

@@ -32,7 +32,8 @@ def read_header(prefix: bytes) -> dict[str, int]:
     """Section 3."""
     if len(prefix) < 8:
         raise RefusedError("TruncatedError")
-    version, tier, coding, layout = prefix[0] >> 4, prefix[0] & 15, prefix[1] >> 4, prefix[1] & 15
+    version, tier = prefix[0] >> 4, prefix[0] & 15
+    stride, coding, layout = (16, 8)[prefix[1] >> 7], prefix[1] >> 4 & 7, prefix[1] & 15
     width, height = number(prefix[4:6]), number(prefix[6:8])
     if version != 1:
         raise RefusedError("VersionError")
@@ -46,7 +47,7 @@ def read_header(prefix: bytes) -> dict[str, int]:
     weights_id = number(prefix[2:4])
     return {
         **{"tier": tier, "coding": coding, "n_packets": count, "step": step},
-        **{"weights_id": weights_id, "width": width, "height": height},
+        **{"weights_id": weights_id, "width": width, "height": height, "stride": stride},
     }
 
 
@@ -218,9 +219,16 @@ def read_context(
     return [known[place] for place in places]
 
 
+def map_size(header: dict[str, int]) -> tuple[int, int]:
+    """Section 2: columns and rows of the index map."""
+    if header["stride"] == 8:
+        return (header["width"] + 7) >> 3, (header["height"] + 7) >> 3
+    return (header["width"] + 15) >> 4, (header["height"] + 15) >> 4
+
+
 def places_of(header: dict[str, int], packet: int) -> list[tuple[int, int]]:
     """Section 5."""
-    columns, rows = (header["width"] + 15) >> 4, (header["height"] + 15) >> 4
+    columns, rows = map_size(header)
     high, wide = (2, 4) if header["coding"] == 2 else (1, 1)
     return [
         (r, c)
@@ -235,10 +243,12 @@ def decode(
     tables: dict[int, list[int]],
     networks: dict[int, Network] | None = None,
     *,
+    stride: int | None = None,
     is_lossy: bool = False,
 ) -> tuple[dict[str, int], list[list[int]]]:
     """Header and index map of a file; `tables` holds frequencies by tier, `networks` likewise.
 
+    `stride` is the pack's, None if it is not known; the file's must be the same.
     `is_lossy` goes on where packets are damaged or missing: rebuilt where that can be, else -1.
     """
     if is_lossy:
@@ -251,7 +261,9 @@ def decode(
     else:
         header, whole = split(data)
         payloads = dict(enumerate(whole))
-    columns, rows = (header["width"] + 15) >> 4, (header["height"] + 15) >> 4
+    if stride not in (None, header["stride"]):
+        raise RefusedError("FormatError")
+    columns, rows = map_size(header)
     index_map = [[-1] * columns for _ in range(rows)]
     for packet, payload in payloads.items():
         places = places_of(header, packet)

@@ -18,8 +18,8 @@ CHECKSUM_BYTES: Final = 3
 PACKET_HEAD_BYTES: Final = PREFIX_BYTES + 1 + CHECKSUM_BYTES
 """Bytes of a packet before its payload: prefix, packet index, checksum."""
 
-STRIDE: Final = 16
-"""Pixels per index along each axis, for every registered tier."""
+STRIDES: Final[dict[int, int]] = {16: 0, 8: 1}
+"""Pixels per index along each axis -> id."""
 
 MAX_SIDE: Final = 65535
 MAX_PIXELS: Final = 2**28

@@ -20,13 +20,14 @@ from vqcodec.bitstream.layout import (
     PACKET_HEAD_BYTES,
     PACKET_LAYOUTS,
     PREFIX_BYTES,
-    STRIDE,
+    STRIDES,
     TIERS,
 )
 from vqcodec.errors import FormatError, LimitError, TruncatedError, VersionError
 
 _PREFIX = struct.Struct(">BBHHH")
 _CODING_OF_ID = {number: name for name, number in CODINGS.items()}
+_STRIDE_OF_ID = {number: stride for stride, number in STRIDES.items()}
 _LAYOUT_OF_COUNT = {count: number for number, (count, _) in enumerate(PACKET_LAYOUTS)}
 
 
@@ -50,6 +51,7 @@ class Header:
         weights_id: first two bytes of the model pack's digest, big-endian.
         width: of the image in pixels, 1 to 65535.
         height: of the image in pixels, 1 to 65535.
+        stride: pixels per index along each axis, 16 or 8.
 
     Raises:
         ValueError: a field is outside its range.
@@ -61,6 +63,7 @@ class Header:
     weights_id: int
     width: int
     height: int
+    stride: int = 16
 
     def __post_init__(self) -> None:
         """Refuse fields that the format cannot carry."""
@@ -75,6 +78,8 @@ class Header:
             raise ValueError(f"weights id {self.weights_id} does not fit 16 bits")
         if not (1 <= self.width <= MAX_SIDE and 1 <= self.height <= MAX_SIDE):
             raise ValueError(f"size {self.width}x{self.height} is not within 1 to {MAX_SIDE}")
+        if self.stride not in STRIDES:
+            raise ValueError(f"stride {self.stride} is not one of {', '.join(map(str, STRIDES))}")
 
     @property
     def codebook_size(self) -> int:
@@ -84,12 +89,12 @@ class Header:
     @property
     def map_height(self) -> int:
         """Rows of the index map."""
-        return -(-self.height // STRIDE)
+        return -(-self.height // self.stride)
 
     @property
     def map_width(self) -> int:
         """Columns of the index map."""
-        return -(-self.width // STRIDE)
+        return -(-self.width // self.stride)
 
     @property
     def row_step(self) -> int:
@@ -121,11 +126,24 @@ class Header:
                 found=self.width * self.height,
             )
 
+    def check_stride(self, stride: int, pack: str) -> None:
+        """Refuse, with a FormatError, a file of another stride than its model pack's."""
+        if self.stride != stride:
+            raise FormatError(
+                f"the file has stride {self.stride}, model pack '{pack}' of its weights id has "
+                f"{stride}; get the file again, or give its own pack with --model",
+                field="stride",
+                expected=stride,
+                found=self.stride,
+            )
+
     def write(self) -> bytes:
         """Return the prefix, 8 bytes."""
         return _PREFIX.pack(
             FORMAT_VERSION << 4 | self.tier,
-            CODINGS[self.coding] << 4 | _LAYOUT_OF_COUNT[self.n_packets],
+            STRIDES[self.stride] << 7
+            | CODINGS[self.coding] << 4
+            | _LAYOUT_OF_COUNT[self.n_packets],
             self.weights_id,
             self.width,
             self.height,
@@ -151,7 +169,7 @@ class Header:
             )
         first, second, weights_id, width, height = _PREFIX.unpack(prefix)
         version, tier = first >> 4, first & 15
-        coding_id, layout = second >> 4, second & 15
+        stride_id, coding_id, layout = second >> 7, second >> 4 & 7, second & 15
         if version != FORMAT_VERSION:
             raise VersionError(
                 f"format version {version} at byte {offset}: this program reads version "
@@ -184,7 +202,13 @@ class Header:
                 found=0,
             )
         return cls(
-            tier, _CODING_OF_ID[coding_id], PACKET_LAYOUTS[layout][0], weights_id, width, height
+            tier,
+            _CODING_OF_ID[coding_id],
+            PACKET_LAYOUTS[layout][0],
+            weights_id,
+            width,
+            height,
+            _STRIDE_OF_ID[stride_id],
         )
 
 

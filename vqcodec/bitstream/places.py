@@ -16,7 +16,9 @@ from typing import Final
 from vqcodec.bitstream.layout import (
     CODINGS,
     FORMAT_VERSION,
+    PACKET_LAYOUTS,
     PREFIX_BYTES,
+    STRIDES,
     TIERS,
 )
 
@@ -38,7 +40,14 @@ def _one_of(values: list[int]) -> bytes:
 _HEADER = re.compile(
     _one_of([FORMAT_VERSION << 4 | tier for tier in TIERS])
     + b"(?="
-    + _one_of([code << 4 | layout for code in CODINGS.values() for layout in range(16)])
+    + _one_of(
+        [
+            stride << 7 | code << 4 | layout
+            for stride in STRIDES.values()
+            for code in CODINGS.values()
+            for layout in range(len(PACKET_LAYOUTS))
+        ]
+    )
     + rb"..(?!\0\0)..(?!\0\0).{6})",
     re.DOTALL,
 )

@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from vqcodec.bitstream import places
-from vqcodec.bitstream.finds import COUNT_WORK, Find
+from vqcodec.bitstream.finds import Find, least_indices
 from vqcodec.bitstream.layout import (
     CHECKSUM_BYTES,
     MAGIC,
     PACKET_HEAD_BYTES,
     PREFIX_BYTES,
 )
-from vqcodec.bitstream.packets import Header, Packet
+from vqcodec.bitstream.packets import Packet
 
 WORK_PER_BYTE: Final = 128
 WORK_AT_LEAST: Final = 2**26
@@ -132,19 +132,17 @@ class Search:
         """Bytes to be checksummed for a prefix that stands once; None if no packet fits there."""
         if not self._spend(_LEAD_WORK):
             return None
-        header, index = Header.parse(prefix, 0), self._data[start + PREFIX_BYTES]
-        room = len(self._data) - start - PACKET_HEAD_BYTES
-        # At least so many positions travel in each packet; counting them takes longer.
-        n_least = header.map_height * (header.map_width // header.n_packets)
-        if index >= header.n_packets or (header.coding == "fixed" and n_least * 3 > 8 * room):
+        find, index = Find(prefix, len(self._data)), self._data[start + PREFIX_BYTES]
+        header, room = find.header, len(self._data) - start - PACKET_HEAD_BYTES
+        is_fixed = header.coding == "fixed"
+        if index >= header.n_packets or (is_fixed and least_indices(header) * 3 > 8 * room):
             return None
-        if not self._spend(COUNT_WORK * header.n_packets):
+        if not self._spend(find.sizing(index)):
             return None
-        n = header.num_indices(index)
-        if header.coding == "fixed":
-            size = (n * (header.codebook_size - 1).bit_length() + 7) >> 3
-            return size if size <= room else None
-        return min(room, 3 * n + 1)
+        sizes = find.sizes(index)
+        if is_fixed:
+            return sizes[0] if sizes[0] <= room else None
+        return min(room, sizes[-1])
 
     def _near_work(self) -> bool:
         return self._spend(_NEAR_WORK * len(self._data))
@@ -165,7 +163,7 @@ class Search:
 
     def _collect(self, prefix: bytes, starts: list[int]) -> Find:
         """Settle packets that end where the format or a known border says."""
-        find, until, damaged_until = Find(prefix), 0, 0
+        find, until, damaged_until = Find(prefix, len(self._data)), 0, 0
         borders = sorted({*starts, *self.magics, len(self._data)})
         for start in starts:
             if start < until or start + PACKET_HEAD_BYTES > len(self._data):
@@ -182,7 +180,7 @@ class Search:
     def _settle(self, find: Find, start: int, borders: list[int]) -> int | None:
         """Find the end, of those in question, at which the checksum is right."""
         body, stored, checksum = self._head(find, start)
-        sizes = self._sizes(find, start)
+        index, sizes = self._data[start + PREFIX_BYTES], self._sizes(find, start)
         if not sizes or body + sizes[0] > len(self._data):
             return None
         ends = [body + sizes[0]]
@@ -195,10 +193,8 @@ class Search:
             if not self._spend(_END_WORK + end - at):
                 return None
             checksum, at = zlib.crc32(self._view[at:end], checksum), end
-            if checksum & 0xFFFFFF == stored and find.may_be(
-                self._data[start + PREFIX_BYTES], self._view[body:end]
-            ):
-                return end
+            if checksum & 0xFFFFFF == stored and find.may_be(index, self._view[body:end]):
+                return end if self._spend(find.counting(index)) else None
         return None
 
     def _try_lengths(self, find: Find) -> None:
@@ -228,7 +224,8 @@ class Search:
         body, stored, checksum = self._head(find, start)
         sizes = self._sizes(find, start)
         limit = min(limit, body + sizes[-1])
-        if not self._spend(_STEP_WORK * max(limit - body, 0)):
+        index = self._data[start + PREFIX_BYTES]
+        if not self._spend(_STEP_WORK * max(limit - body, 0) + find.counting(index)):
             return None
         for at in range(body, limit):
             checksum = zlib.crc32(self._data[at : at + 1], checksum)
@@ -246,7 +243,7 @@ class Search:
     def _sizes(self, find: Find, start: int) -> range:
         """As `Find.sizes`, at the price of counting positions; none when that is too much."""
         index = self._data[start + PREFIX_BYTES]
-        return find.sizes(index) if self._spend(find.counting(index)) else range(0)
+        return find.sizes(index) if self._spend(find.sizing(index)) else range(0)
 
     def _take(self, find: Find, start: int, end: int) -> None:
         """Keep an intact packet."""

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vqcodec import codec
-from vqcodec.bitstream.layout import STRIDE
 from vqcodec.cli import shared
 from vqcodec.cli.console import Console
 from vqcodec.cli.inputs import STREAM, read_vqc_bytes, shown
@@ -161,7 +160,8 @@ def _drawn(decoded: codec.Decoded) -> NDArray[np.uint8]:
     """Paint white where a lost index stood, black where it was received; (H, W, 3)."""
     height, width = decoded.pixels.shape[:2]
     squares = decoded.erased.astype(np.uint8) * np.uint8(255)
-    plane = squares.repeat(STRIDE, axis=0).repeat(STRIDE, axis=1)[:height, :width]
+    stride = decoded.header.stride
+    plane = squares.repeat(stride, axis=0).repeat(stride, axis=1)[:height, :width]
     return np.repeat(plane[:, :, None], 3, axis=2)
 
 

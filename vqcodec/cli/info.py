@@ -43,7 +43,8 @@ def _for_people(name: str, found: StreamInfo) -> str:
         f"{name}: {found.width_px} x {found.height_px} px, {found.size_bytes:,} bytes, "
         f"{found.bpp:.3f} bpp",
         f"  format {found.format_version}, tier {found.tier} ({found.codebook_size} words), "
-        f"{found.coding} coding, {found.header_bytes} bytes besides the payload",
+        f"stride {found.stride}, {found.coding} coding, {found.header_bytes} bytes besides the "
+        "payload",
         f"  made with {model}, weights id {found.weights_id:04x}",
     ]
     for packet in found.packets:

@@ -19,8 +19,8 @@ STREAM: Final = "-"
 """Stands for stdin as an input and for stdout as an output."""
 
 MAX_IMAGE_BYTES: Final = 2**31
-MAX_VQC_BYTES: Final = 2**26
-"""Above any legal file: 4096 x 4096 indices at 16 bits take half of it."""
+MAX_VQC_BYTES: Final = 2**27
+"""Above any file that is worth writing: 8192 x 8192 indices at 16 bits."""
 
 _CHUNK_BYTES = 2**20
 
@@ -78,7 +78,7 @@ def read_vqc_bytes(name: str) -> bytes:
         InputError: missing, a folder, unreadable or empty.
         LimitError: larger than any `.vqc` file can be.
     """
-    too_large = LimitError("larger than any .vqc file (64 MiB). Check the name.")
+    too_large = LimitError("larger than any .vqc file (128 MiB). Check the name.")
     return _read(name, MAX_VQC_BYTES, too_large)
 
 

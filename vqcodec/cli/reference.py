@@ -103,6 +103,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "height_px": "of the picture",
         "tier": "1 to 12",
         "codebook_size": "codewords of the tier",
+        "stride": "pixels per index along an axis, 16 or 8",
         "weights_id": "four hexadecimal digits",
         "model": "name of the pack if its id is registered, else null",
         "coding": "`fixed`, `table` or `context`",

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from vqcodec.bitstream.layout import STRIDE, TIERS
+from vqcodec.bitstream.layout import STRIDES, TIERS
 from vqcodec.errors import PackError
 
 MANIFEST_NAME: Final = "manifest.toml"
 SCHEMA: Final = 1
 _MAX_BYTES = 64 * 1024
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -154,13 +154,16 @@ def _checked(top: _Table) -> Manifest:
         quality=top.take("quality", dict, {}),
         restorer=_restorer(top.table("restorer")) if "restorer" in top.values else None,
     )
-    if not _NAME.fullmatch(manifest.name):
+    if not NAME.fullmatch(manifest.name):
         raise PackError(
             f"{top.place}: '{manifest.name[:70]}' is not a pack's name (letters, digits, . _ -)"
         )
     _check_digest(weights, manifest.weights_sha256)
-    if manifest.stride != STRIDE:
-        raise PackError(f"{net.place}: stride {manifest.stride}; the format has {STRIDE}")
+    if manifest.stride not in STRIDES:
+        raise PackError(
+            f"{net.place}: stride {manifest.stride}; the format has "
+            f"{' and '.join(map(str, sorted(STRIDES)))}"
+        )
     if manifest.default_tier not in {entry.tier for entry in manifest.tiers}:
         raise PackError(f"{top.place}: default tier {manifest.default_tier} is not in the pack")
     return manifest

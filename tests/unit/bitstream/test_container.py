@@ -7,7 +7,7 @@ import math
 import pytest
 
 from vqcodec.bitstream import container
-from vqcodec.bitstream.layout import MAGIC, PACKET_LAYOUTS, TIERS
+from vqcodec.bitstream.layout import CODINGS, MAGIC, PACKET_LAYOUTS, TIERS
 from vqcodec.bitstream.packets import Header, checksum, write_packet
 from vqcodec.errors import ChecksumError, FormatError, NotVqcError, TruncatedError, VersionError
 from vqcodec.inspection import describe
@@ -28,6 +28,30 @@ def test_a_packet_adds_twelve_bytes() -> None:
 def test_all_bytes_of_a_file_are_where_the_format_says() -> None:
     data = container.write(Header(1, "fixed", 1, 0x1234, 1, 1), [b"\xa0"])
     assert data.hex(" ") == "d6 56 51 43 11 00 12 34 00 01 00 01 00 20 d5 d8 a0"
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("count", [count for count, _ in PACKET_LAYOUTS])
+def test_the_stride_is_the_highest_bit_of_the_second_byte(coding, count) -> None:
+    coarse, fine = (Header(2, coding, count, 7, 33, 17, stride) for stride in (16, 8))
+    assert Header(2, coding, count, 7, 33, 17) == coarse
+    assert fine.write() == coarse.write()[:1] + bytes([coarse.write()[1] | 128]) + fine.write()[2:]
+    assert Header.parse(fine.write(), 0) == fine
+    assert Header.parse(coarse.write(), 0) == coarse
+    assert (coarse.map_height, coarse.map_width) == (2, 3)
+    assert (fine.map_height, fine.map_width) == (3, 5)
+    assert sum(fine.num_indices(index) for index in range(count)) == 15
+
+
+def test_the_largest_maps_have_a_known_size() -> None:
+    maps = [Header(1, "fixed", 1, 0, 65535, 65535, stride) for stride in (16, 8)]
+    assert [header.num_indices(0) for header in maps] == [2**24, 2**26]
+
+
+def test_a_stride_that_is_not_the_pack_s_is_refused() -> None:
+    HEADER.check_stride(16, "some-pack")
+    with pytest.raises(FormatError, match=r"stride 16, model pack 'some-pack' .* has 8; get"):
+        HEADER.check_stride(8, "some-pack")
 
 
 def test_packets_keep_their_order_and_offsets() -> None:
@@ -58,6 +82,8 @@ def test_a_prefix_in_the_payload_of_a_one_packet_file_is_harmless() -> None:
         ({"weights_id": 65536}, ValueError, "16 bits"),
         ({"width": 0}, ValueError, "size 0x17"),
         ({"height": 65536}, ValueError, "size 33x65536"),
+        ({"stride": 4}, ValueError, "stride 4 is not one of 16, 8"),
+        ({"stride": 0}, ValueError, "stride 0 is not one of 16, 8"),
     ],
 )
 def test_headers_that_the_format_cannot_carry_are_refused(change, error, match) -> None:
@@ -88,6 +114,7 @@ def test_damage_is_described_by_parse_and_refused_by_payloads() -> None:
         (MAGIC + b"\x93" + HEADER.write()[1:], VersionError, "version 9"),
         (MAGIC + b"\x1d" + HEADER.write()[1:], FormatError, "tier 13"),
         (MAGIC + b"\x13\x31" + HEADER.write()[2:], VersionError, "coding mode 3"),
+        (MAGIC + b"\x13\xf1" + HEADER.write()[2:], VersionError, "coding mode 7"),
         (MAGIC + HEADER.write()[:6] + b"\0\0" + bytes(4), FormatError, "size 33x0"),
         (MAGIC + write_packet(HEADER, 0, b"") * 256, FormatError, "another packet after the 255"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from vqcodec.errors import ChecksumError, NotVqcError, TruncatedError, VersionEr
 
 FIXED = Header(tier=8, coding="fixed", n_packets=4, weights_id=0xBEEF, width=200, height=150)
 TABLE = Header(tier=8, coding="table", n_packets=4, weights_id=0xBEEF, width=200, height=150)
+FINE = replace(FIXED, stride=8)
 ALONE = Header(tier=5, coding="table", n_packets=1, weights_id=0x1234, width=300, height=40)
 
 
@@ -34,7 +36,7 @@ def noise(size: int, seed: int = 5) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-@pytest.mark.parametrize("header", [FIXED, TABLE, ALONE])
+@pytest.mark.parametrize("header", [FIXED, TABLE, ALONE, FINE, replace(TABLE, stride=8)])
 def test_a_whole_file_comes_back_with_nothing_to_remark(header) -> None:
     found = salvage(container.write(header, payloads_of(header)))
     assert (found.header, found.payloads) == (header, dict(enumerate(payloads_of(header))))
@@ -59,10 +61,29 @@ def test_packets_are_found_in_any_order_among_other_bytes(header) -> None:
         assert found.uncertain == {0, 3}
 
 
-def test_every_single_packet_is_enough_in_fixed_coding() -> None:
-    for index, packet in enumerate(packets_of(FIXED)):
-        found = salvage(noise(40) + packet + noise(40))
-        assert (found.header, list(found.payloads)) == (FIXED, [index])
+@pytest.mark.parametrize("header", [FIXED, FINE])
+@pytest.mark.parametrize("around", [40, 20_000])
+def test_every_single_packet_is_enough_in_fixed_coding(header, around) -> None:
+    for index, packet in enumerate(packets_of(header)):
+        found = salvage(noise(around) + packet + noise(around, 6))
+        assert (found.header, list(found.payloads)) == (header, [index])
+
+
+def test_files_that_differ_in_the_stride_alone_are_told_apart() -> None:
+    coarse, fine = packets_of(FIXED), packets_of(FINE)
+    found = salvage(coarse[0] + fine[1] + coarse[2] + coarse[3])
+    assert found.header == FINE  # a packet of it has more positions than three of the other
+    assert list(found.payloads) == [1]
+    found = salvage(coarse[0] + coarse[1] + fine[1][:-1] + coarse[2])
+    assert (found.header, sorted(found.payloads)) == (FIXED, [0, 1, 2])
+
+
+def test_a_packet_whose_stride_was_hit_is_found_by_the_others() -> None:
+    for header, stored in ((FIXED, 0x80), (FINE, 0)):
+        parts = packets_of(header)
+        parts[1] = parts[1][:1] + bytes([parts[1][1] & 0x7F | stored]) + parts[1][2:]
+        found = salvage(MAGIC + b"".join(parts))
+        assert (found.header, found.payloads) == (header, dict(enumerate(payloads_of(header))))
 
 
 def test_a_packet_whose_copy_of_the_header_was_hit_is_found_by_the_others() -> None:
@@ -160,13 +181,16 @@ def prefixes(coding: str, n_packets: int) -> bytes:
     """Nothing but prefixes, each another, of large pictures."""
     many = random.Random(3)
     headers = (
-        Header(12, coding, n_packets, many.randrange(65536), many.randrange(9999, 65536), 999)
+        Header(
+            *(12, coding, n_packets, many.randrange(65536), many.randrange(9999, 65536), 999),
+            stride=many.choice((16, 8)),
+        )
         for _ in range(SIZE // 12)
     )
     return b"".join(header.write() + b"\0abc" for header in headers)
 
 
-HUGE = Header(12, "table", 128, 7, 65535, 65535).write()
+HUGE = Header(12, "table", 128, 7, 65535, 65535, 8).write()
 MADE_UP: dict[str, Callable[[], bytes]] = {
     "noise": lambda: noise(SIZE),
     "zeros": lambda: bytes(SIZE),

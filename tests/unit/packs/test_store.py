@@ -39,7 +39,7 @@ def test_a_pack_is_found_by_name_by_folder_and_by_id() -> None:
     pack = store.find("tiny")
     assert store.find(TINY).digest == pack.digest
     assert store.find_by_id(pack.weights_id).digest == pack.digest
-    assert [found.name for found in store.available()] == ["tiny", "tiny-context"]
+    assert [found.name for found in store.available()] == ["tiny", "tiny-context", "tiny-f8"]
     assert f"{pack.weights_id:04x}" == pack.digest[:4]
 
 
@@ -83,7 +83,8 @@ def test_two_packs_with_one_id_are_told_apart_by_the_user(tiny, monkeypatch) -> 
         ('name = "tiny"', "name = 5", "'name' is a int"),
         ('name = "tiny"', 'name = "../up"', "not a pack's name"),
         ('name = "tiny"', "", "'name' is missing"),
-        ("stride = 16", "stride = 8", "stride 8"),
+        ("stride = 16", "stride = 4", "stride 4; the format has 8 and 16"),
+        ("stride = 16", "stride = 32", "stride 32; the format has 8 and 16"),
         ("default_tier = 8", "default_tier = 12", "default tier 12"),
         ("codebook_size = 8", "codebook_size = 9", "tier 1 with 9 words"),
         ("[weights]", "[weights", "not valid TOML"),
