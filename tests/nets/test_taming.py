@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from vqcodec.errors import BackendError
+from vqcodec.nets import tiles
 from vqcodec.nets.autoencoder import build
 from vqcodec.nets.quantizer import nearest
-from vqcodec.nets.taming import Gumbel, TamingVqgan
+from vqcodec.nets.taming import Attention, Gumbel, TamingVqgan
 
 SMALL = {"ch": 32, "ch_mult": [1, 1, 2, 2, 4], "z_channels": 32, "embed_dim": 16}
 
@@ -141,3 +142,33 @@ def test_gradients_pass_a_gumbel_choice_straight_through() -> None:
     for parameter in gumbel.parameters():
         assert parameter.grad is not None
         assert parameter.grad.any()
+
+
+@needs_taming
+@pytest.mark.parametrize(("ch_mult", "side"), [([1, 1, 2, 2, 4], 64), ([1, 2, 2, 4], 128)])
+def test_up_to_1024_pixels_are_seen_whole(ch_mult: list[int], side: int) -> None:
+    with torch.device("meta"):
+        net = build("taming", {"ch_mult": ch_mult})
+    assert len(tiles.cut(side, side, net.encoder_halo, core=net.core, whole=net.whole)) == 1
+    cut = tiles.cut(side, 3 * side, net.decoder_halo, core=net.core, whole=net.whole)
+    assert len(cut) == 8
+    frames = [(tile.frame[0], tile.frame[1]) for tile in cut]
+    assert max(rows.stop - rows.start for rows, _ in frames) <= side
+    assert max(columns.stop - columns.start for _, columns in frames) <= side
+
+
+@needs_taming
+@torch.inference_mode()
+def test_attention_is_that_of_the_package() -> None:
+    from taming.modules.diffusionmodules.model import AttnBlock
+
+    torch.manual_seed(0)
+    block = AttnBlock(64).eval()
+    x = 3 * torch.randn(2, 64, 9, 14)
+    ours = Attention(block).eval()
+    assert ours.state_dict().keys() == block.state_dict().keys()
+    for memory in (torch.contiguous_format, torch.channels_last):
+        assert torch.allclose(ours(x.to(memory_format=memory)), block(x), atol=1e-5)
+    net = build("taming", SMALL)
+    assert not [part for part in net.modules() if isinstance(part, AttnBlock)]
+    assert sum(isinstance(part, Attention) for part in net.modules()) == 2 * 3 + 1

@@ -58,7 +58,7 @@ def test_tiles_agree_with_the_whole_image(tiny: Nets, monkeypatch: pytest.Monkey
     indices = tiny.to_indices(image, 9, progress=lambda n, total: done.append((n, total)))
     pixels = tiny.to_pixels(indices, 9)
     assert done == [(1, 4), (2, 4), (3, 4), (4, 4)]
-    monkeypatch.setattr(tiles, "cut", lambda h, w, halo: _cut(h, w, halo))
+    monkeypatch.setattr(tiny.net, "whole", 96 * 128)
     whole = tiny.to_indices(image, 9)
     # The halo is the net's full reach; only the rounding of float32 may flip a near tie.
     assert (indices == whole).mean() > 0.9999
@@ -72,7 +72,8 @@ def test_memory_is_handed_back_between_tiles_only(
     monkeypatch.setattr(module, "_trimmer", lambda: calls.append)
     tiny.to_pixels(np.zeros((2, 3), np.int32), 1)
     assert not calls
-    monkeypatch.setattr(tiles, "cut", lambda h, w, halo: _CUT(h, w, halo, core=1, whole=0))
+    monkeypatch.setattr(tiny.net, "core", 1)
+    monkeypatch.setattr(tiny.net, "whole", 0)
     tiny.to_pixels(np.zeros((2, 3), np.int32), 1)
     assert calls == [0] * 6
 
@@ -82,13 +83,6 @@ def test_memory_can_be_handed_back() -> None:
     trim = module._trimmer()
     assert trim is not None
     assert trim(0) in (0, 1)
-
-
-_CUT = tiles.cut
-
-
-def _cut(h: int, w: int, halo: int) -> list[tiles.Tile]:
-    return _CUT(h, w, halo, whole=h * w)
 
 
 @pytest.mark.real
@@ -105,7 +99,7 @@ def test_the_released_net_agrees_to_50_db(
         image = np.asarray(photo.convert("RGB").resize((2048, 1536)))
     indices = nets.to_indices(image, 8)
     pixels = nets.to_pixels(indices, 8)
-    monkeypatch.setattr(tiles, "cut", lambda h, w, halo: _cut(h, w, halo))
+    monkeypatch.setattr(nets.net, "whole", 96 * 128)
     assert (nets.to_indices(image, 8) == indices).mean() > 0.9999
     assert _psnr(pixels, nets.to_pixels(indices, 8)) >= 50
 

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from vqcodec.errors import PackError
+from vqcodec.nets import tiles
 
 MAX_PARAMETERS = 1 << 29  # 2 GiB in float32; taming's largest f16 net has 9e7
 
@@ -30,6 +31,8 @@ class Autoencoder(nn.Module):
         n_tiers: tiers that the network tells apart; 0 when it ignores `tier`.
         encoder_halo: latent positions around a tile that `encode` has to see (see `tiles`).
         decoder_halo: the same for `decode`.
+        whole: latent grids of at most this many positions are not cut into tiles.
+        core: largest side of a tile's core, in latent positions.
     """
 
     kind: ClassVar[str]
@@ -41,6 +44,8 @@ class Autoencoder(nn.Module):
     n_tiers: int
     encoder_halo: int
     decoder_halo: int
+    whole: int = tiles.WHOLE
+    core: int = tiles.CORE
 
     def encode(self, image: Tensor, tier: int | Tensor) -> Tensor:
         """Turn images into latents, ready to be compared with codewords by squared distance.

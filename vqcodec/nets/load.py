@@ -72,7 +72,7 @@ class Nets:
         h, w = self._map_size(pixels)
         out = np.empty((h, w), np.int32)
         with guarded(self.device), torch.inference_mode():
-            for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
+            for tile in _each(self._tiles(h, w, self.net.encoder_halo), progress):
                 inner = self._encode_tile(pixels, tile, tier)  # (D, th, tw)
                 found = nearest(inner.flatten(1).t(), words)
                 out[tile.core] = found.reshape(inner.shape[1:]).cpu().numpy()
@@ -99,7 +99,7 @@ class Nets:
         h, w = self._map_size(pixels)
         out = np.empty((h, w, self.net.latent_dim), np.float32)
         with guarded(self.device), torch.inference_mode():
-            for tile in _each(tiles.cut(h, w, self.net.encoder_halo), progress):
+            for tile in _each(self._tiles(h, w, self.net.encoder_halo), progress):
                 out[tile.core] = self._encode_tile(pixels, tile, tier).permute(1, 2, 0).cpu()
         return out
 
@@ -182,10 +182,13 @@ class Nets:
         h, w = size
         out = np.empty((h * self.stride, w * self.stride, 3), np.uint8)
         with guarded(self.device), torch.inference_mode():
-            for tile in _each(tiles.cut(h, w, self.net.decoder_halo), progress):
+            for tile in _each(self._tiles(h, w, self.net.decoder_halo), progress):
                 core = tiles.scaled(tile.core, self.stride)
                 out[core] = self._decode_tile(latents(tile.frame), tile, tier)
         return out
+
+    def _tiles(self, h: int, w: int, halo: int) -> list[tiles.Tile]:
+        return tiles.cut(h, w, halo, core=self.net.core, whole=self.net.whole)
 
     # Methods of their own, so that no tensor of a tile is still held while the next one runs.
 

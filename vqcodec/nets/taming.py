@@ -25,7 +25,8 @@ from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import BackendError, PackError
 from vqcodec.nets.autoencoder import Autoencoder, Limit
 
-HALO = 8  # positions; seams fade, but no halo makes tiles equal the whole image here
+# What is seen at once, and how much of it lies around a tile's core: docs/TRAINING.md, "Tiles".
+WHOLE_PX, HALO_PX = 1024, 128
 
 
 class TamingVqgan(Autoencoder):
@@ -80,7 +81,9 @@ class TamingVqgan(Autoencoder):
             )
         package = _package()
         self.stride, self.latent_dim, self.n_tiers = 2 ** (len(ch_mult) - 1), embed_dim, n_tiers
-        self.encoder_halo = self.decoder_halo = HALO
+        halo, side = HALO_PX // self.stride, WHOLE_PX // self.stride
+        self.encoder_halo = self.decoder_halo = halo
+        self.core, self.whole = max(1, side - 2 * halo), side * side
         arguments: dict[str, Any] = {
             "ch": ch,
             "ch_mult": tuple(ch_mult),
@@ -94,6 +97,8 @@ class TamingVqgan(Autoencoder):
         with contextlib.redirect_stdout(io.StringIO()):  # the decoder prints its latent's shape
             self.encoder: nn.Module = package.Encoder(**arguments, double_z=False)
             self.decoder: nn.Module = package.Decoder(**arguments)
+        for half in (self.encoder, self.decoder):
+            _lighten(half, package.AttnBlock)
         self.quant_conv = _pointwise(z_channels, embed_dim, n_tiers)
         self.gumbel = Gumbel(embed_dim, gumbel_words) if gumbel_words else None
         self.post_quant_conv = _pointwise(embed_dim, z_channels, n_tiers)
@@ -106,6 +111,30 @@ class TamingVqgan(Autoencoder):
     def decode(self, latent: Tensor, tier: int | Tensor) -> Tensor:
         """(B, D, h, w) codewords to (B, 3, H, W)."""
         out: Tensor = self.decoder(_by_tier(self.post_quant_conv, latent, tier))
+        return out
+
+
+class Attention(nn.Module):
+    """taming's attention over all positions of a map, without its (h w) x (h w) matrices.
+
+    Args:
+        block: an `AttnBlock` of the package, whose layers it takes over under their names.
+    """
+
+    def __init__(self, block: Any) -> None:
+        super().__init__()
+        self.norm, self.proj_out = block.norm, block.proj_out
+        self.q, self.k, self.v = block.q, block.k, block.v
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, C, h, w)."""
+        seen = self.norm(x)
+        q, k, v = (
+            layer(seen).flatten(2).transpose(1, 2)[:, None]  # (B, 1, h w, C): one head
+            for layer in (self.q, self.k, self.v)
+        )
+        found = F.scaled_dot_product_attention(q, k, v)[:, 0]
+        out: Tensor = x + self.proj_out(found.transpose(1, 2).reshape(x.shape))
         return out
 
 
@@ -162,6 +191,14 @@ class Gumbel(nn.Module):
             return words
         soft = torch.einsum("bkhw,kd->bdhw", logits.float().softmax(1), self.embed.weight)
         return words + (soft - soft.detach())
+
+
+def _lighten(half: nn.Module, heavy: type) -> None:
+    """Put `Attention` in the place of every block of the package's kind; keys stay."""
+    for parent in list(half.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, heavy):
+                setattr(parent, name, Attention(child))
 
 
 def _spread(bound: float, *shape: int) -> Tensor:

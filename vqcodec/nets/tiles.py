@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+# Of nets that say nothing else (`Autoencoder.core`, `Autoencoder.whole`), and of restorers.
 CORE = 64  # latent positions along a core's side at most: 1024 pixels at stride 16
 WHOLE = 96 * 96  # grids of at most this many positions are not cut: 1536x1536 pixels
 
