@@ -98,6 +98,10 @@ class PackError(ModelError):
     """A pack's manifest or weights are broken."""
 
 
+class CheckpointError(ModelError):
+    """A checkpoint cannot become a model pack: another network, no codebook, broken weights."""
+
+
 class BackendError(VqcError):
     """The machine lacks something: torch, an extra, a device, memory, the network."""
 

@@ -24,11 +24,12 @@ FLOORS: list[set[str]] = [
     {"codec"},
     {"__init__"},
     {"training"},
+    {"importing"},
     {"cli"},
     {"__main__"},
 ]
 STDLIB_ONLY = {"errors", "bitstream", "inspection", "channel", "transport", "__init__"}
-TORCH_UNITS = {"nets", "training"}  # the only units with a module-level torch import
+TORCH_UNITS = {"nets", "training", "importing"}  # the only units with a module-level torch import
 
 
 def unit_of(dotted: str) -> str:

@@ -27,7 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "impair": "Lose packets of .vqc files and flip bits, as a bad channel does.",
     "send": "Send the packets of a .vqc file over UDP, one a datagram.",
     "receive": "Receive the packets of a .vqc file over UDP.",
-    "models": "List and check model packs.",
+    "models": "List and check model packs; make one of a checkpoint.",
     "train": "Make a model pack from photos.",
 }
 """Command -> what the list of commands says; `vqcodec.cli.NAME` holds a click command NAME."""

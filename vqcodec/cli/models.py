@@ -1,4 +1,7 @@
-"""`vqcodec models`: which model packs are there, what they are, are they whole; no torch."""
+"""`vqcodec models`: which model packs are there, what they are, are they whole; no torch.
+
+Commands that make packs have modules of their own and load torch when they run.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from vqcodec.cli import shared
+from vqcodec.cli import models_import, shared
 from vqcodec.cli.console import Console
-from vqcodec.errors import ModelError, ModelNotFoundError
+from vqcodec.errors import ModelNotFoundError
 from vqcodec.packs import store
 from vqcodec.packs.manifest import MANIFEST_NAME
 from vqcodec.packs.store import Pack
@@ -22,7 +25,7 @@ _name_argument = click.argument("name", required=False, default=None, metavar="[
     epilog=shared.examples("vqcodec models list", "vqcodec models check photo-3"),
 )
 def models() -> None:
-    """List and check model packs.
+    """List and check model packs; make one of a checkpoint.
 
     Packs are looked for in the folders that the environment variable
     VQCODEC_MODELS lists, then among those that come with vqcodec.
@@ -36,11 +39,11 @@ def list_packs(console: Console) -> None:
     packs = store.available()
     if not packs:
         console.say("no model pack found; set VQCODEC_MODELS to a folder of packs")
-    default = _default_path()
+    default = shared.default_path()
     width = max((len(pack.name) for pack in packs), default=0)
     for pack in packs:
         if console.is_json:
-            console.record("models.list", **_summary(pack))
+            console.record("models.list", **shared.pack_fields(pack))
             continue
         tiers = [entry.tier for entry in pack.manifest.tiers]
         console.result(
@@ -63,7 +66,7 @@ def show_pack(name: str | None, console: Console) -> None:
     if console.is_json:
         console.record(
             "models.show",
-            **_summary(pack),
+            **shared.pack_fields(pack),
             stride=manifest.stride,
             net_kind=manifest.net_kind,
             net_config=dict(manifest.net_config),
@@ -115,7 +118,7 @@ def check_packs(name: str | None, console: Console) -> None:
         pack.check()
         pack.check_restorer()
         if console.is_json:
-            console.record("models.check", **_summary(pack), is_intact=True)
+            console.record("models.check", **shared.pack_fields(pack), is_intact=True)
         elif not console.is_quiet:
             console.result(f"{pack.name}: intact ({pack.path})")
 
@@ -138,37 +141,13 @@ def show_path(name: str | None, console: Console) -> None:
         console.result(str(pack.path))
 
 
-def _default_path() -> Path | None:
-    """Return the default pack's folder, None when it is not there or broken."""
-    try:
-        return store.find().path
-    except ModelError:
-        return None
+models.add_command(models_import.import_model)
 
 
 def _all_folders() -> list[Path]:
     """List the folders that hold a manifest, with the broken ones that `available` leaves out."""
     roots = [root for root in store.search_folders() if root.is_dir()]
     return [path.parent for root in roots for path in sorted(root.glob(f"*/{MANIFEST_NAME}"))]
-
-
-def _summary(pack: Pack) -> dict[str, object]:
-    """Return the fields that `list`, `show` and `check` share."""
-    return {
-        "name": pack.name,
-        "path": str(pack.path),
-        "is_default": pack.path == _default_path(),
-        "summary": pack.manifest.summary,
-        "licence": pack.manifest.licence,
-        "weights_id": f"{pack.weights_id:04x}",
-        "weights_sha256": pack.digest,
-        "weights_size_bytes": pack.manifest.weights_size_bytes,
-        "default_tier": pack.manifest.default_tier,
-        "tiers": [
-            {"tier": entry.tier, "codebook_size": entry.codebook_size}
-            for entry in pack.manifest.tiers
-        ],
-    }
 
 
 def _restorer(pack: Pack) -> dict[str, object] | None:

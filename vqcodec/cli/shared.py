@@ -10,9 +10,11 @@ import click
 
 from vqcodec.bitstream.layout import MAX_PIXELS, TIERS
 from vqcodec.cli.console import Console, remember_debug
+from vqcodec.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from vqcodec.inspection import StreamInfo
     from vqcodec.packs.store import Pack
@@ -152,6 +154,35 @@ def stream_fields(info: StreamInfo, pack: Pack) -> dict[str, Any]:
         "coding": info.coding,
         "size_bytes": info.size_bytes,
         "bpp": info.bpp,
+    }
+
+
+def default_path() -> Path | None:
+    """Return the default pack's folder, None when it is not there or broken."""
+    from vqcodec.packs import store  # numpy comes with it, which `info` goes without
+
+    try:
+        return store.find().path
+    except ModelError:
+        return None
+
+
+def pack_fields(pack: Pack) -> dict[str, Any]:
+    """Return the fields that all JSON records of one pack have in common."""
+    return {
+        "name": pack.name,
+        "path": str(pack.path),
+        "is_default": pack.path == default_path(),
+        "summary": pack.manifest.summary,
+        "licence": pack.manifest.licence,
+        "weights_id": f"{pack.weights_id:04x}",
+        "weights_sha256": pack.digest,
+        "weights_size_bytes": pack.manifest.weights_size_bytes,
+        "default_tier": pack.manifest.default_tier,
+        "tiers": [
+            {"tier": entry.tier, "codebook_size": entry.codebook_size}
+            for entry in pack.manifest.tiers
+        ],
     }
 
 
