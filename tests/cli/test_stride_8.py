@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -142,6 +143,20 @@ def test_another_stride_than_the_pack_s_is_one_line(
     )
     assert run("info", "-", stdin=path.read_bytes()).exit_code == 0
     assert unchanged()
+
+
+def test_a_manifest_whose_stride_is_not_the_network_s_is_one_line(
+    run: Callable, folder: Path, tiny_pack: Path
+) -> None:
+    pack = Path(shutil.copytree(tiny_pack, folder / "lying"))
+    manifest = (pack / "manifest.toml").read_text(encoding="utf-8")
+    text = manifest.replace("stride = 16", "stride = 8")
+    (pack / "manifest.toml").write_text(text, encoding="utf-8")
+    result = run("encode", "photo.png", "-m", str(pack), "-o", "none.vqc")
+    assert result.exit_code == 5
+    (line,) = result.stderr.splitlines()
+    assert "the manifest says stride 8, the net has 16" in line
+    assert not (folder / "none.vqc").exists()
 
 
 def test_the_pack_says_its_stride(run: Callable) -> None:

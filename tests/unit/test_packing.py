@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,9 @@ def test_the_bound_is_the_size_in_fixed_coding() -> None:
     # A parity packet is a byte longer than the longest data packet.
     assert Packing(mtu=42, fec=0.5).at_most(HEADER) == Packing(6, fec=0.5).at_most(HEADER)
     assert Packing(mtu=13).at_most(HEADER) == math.inf
+    fine = replace(HEADER, stride=8)  # 24 x 16 positions
+    assert Packing().at_most(fine) == 4 + 12 + 480
+    assert Packing(mtu=132).at_most(fine) == Packing(4).at_most(fine) == 4 + 4 * 132
 
 
 def sizes(data: bytes) -> list[int]:

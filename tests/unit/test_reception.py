@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -217,6 +217,32 @@ def test_the_pack_must_be_the_files(monkeypatch) -> None:
     other = PACK.path.with_name("tiny")
     with pytest.raises(ModelMismatchError):
         receive(make().without(1), model=other, max_pixels=10**6)
+
+
+@pytest.mark.parametrize("lost", [(), (1, 2)])
+@pytest.mark.parametrize("coding", CODINGS)
+def test_the_stride_must_be_the_pack_s(coding, lost) -> None:
+    made = make(coding=coding)
+    header = replace(made.header, stride=8, width=8 * SHAPE[1], height=8 * SHAPE[0])
+    payloads = encode_index_map(made.indices, header, *PACK.tables(3, coding))
+    fine = Made(header, made.indices, _packets(header, payloads))
+    for strict in (True, False) if not lost else (False,):
+        with pytest.raises(FormatError, match=r"stride 8, model pack 'tiny-context' .* has 16"):
+            read(fine.without(*lost), strict=strict)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_a_pack_of_stride_8_receives_its_files(coding) -> None:
+    pack = store.load(PACK.path.with_name("tiny-f8"))
+    header = Header(3, coding, 6, pack.weights_id, 8 * SHAPE[1] - 3, 8 * SHAPE[0] - 7, 8)
+    indices = np.random.default_rng(3).integers(0, 32, SHAPE, np.int32)
+    payloads = encode_index_map(indices, header, *pack.tables(3, coding))
+    made = Made(header, indices, _packets(header, [*payloads, *protect(payloads, 2)]))
+    for lost, missing in (((), ()), ((0, 5), ()), ((1, 2, 3), (1, 2, 3)), ((7,), ())):
+        received = receive(made.without(*lost), model=pack.path, max_pixels=10**6)
+        expected = np.where(made.erased(*missing), -1, indices)
+        assert np.array_equal(received.indices, expected)
+        assert (received.header, received.losses.missing) == (header, missing)
 
 
 @pytest.mark.parametrize(

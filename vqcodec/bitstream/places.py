@@ -26,7 +26,7 @@ MOST_PLACES: Final = 2**16
 """Places of one pattern that are looked at: a file has 256 packets; this bounds memory."""
 
 _MOST_HEADERS: Final = 2**17
-"""Offsets looked at that could begin a header; 15 MB of noise have as many."""
+"""Offsets looked at that could begin a header; 7 MB of noise have as many."""
 
 _CHUNK: Final = 2**20
 

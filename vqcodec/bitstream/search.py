@@ -222,9 +222,10 @@ class Search:
     def _end_by_trying(self, find: Find, start: int, limit: int) -> int | None:
         """Find the first end up to `limit` at which the checksum is right."""
         body, stored, checksum = self._head(find, start)
-        sizes = self._sizes(find, start)
+        index, sizes = self._data[start + PREFIX_BYTES], self._sizes(find, start)
+        if not sizes:
+            return None
         limit = min(limit, body + sizes[-1])
-        index = self._data[start + PREFIX_BYTES]
         if not self._spend(_STEP_WORK * max(limit - body, 0) + find.counting(index)):
             return None
         for at in range(body, limit):

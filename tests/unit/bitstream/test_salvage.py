@@ -213,6 +213,24 @@ def test_made_up_bytes_cost_no_more_work_than_promised(name) -> None:
     assert search.work <= WORK_AT_LEAST + WORK_PER_BYTE * len(data)
 
 
+@pytest.mark.parametrize("coding", ["fixed", "table", "context"])
+def test_a_search_whose_work_is_spent_ends_with_what_it_has(coding) -> None:
+    header = Header(8, coding, 64, 0xBEEF, 900, 700)
+    parts = [part[:-1] + bytes([0x17 ^ at % 2]) for at, part in enumerate(packets_of(header))]
+    data = b"".join(part + noise(9, at) for at, part in enumerate(parts))
+    whole = Search(data)
+    whole.best()
+    n_found = []
+    for percent in range(0, 105, 5):
+        search = Search(data)
+        search._most_work = whole.work * percent // 100
+        found = search.best()
+        assert search.work <= search._most_work
+        n_found.append(len(found.packets) if found else 0)
+    assert n_found[0] == 0
+    assert n_found[-1] == max(n_found) > 0
+
+
 def test_near_places_are_those_with_few_other_bits() -> None:
     pattern = b"\x12\x34\x56\x78\x9a\xbc\xde\xf0"
     other = bytes(byte ^ 1 for byte in pattern)
