@@ -45,8 +45,8 @@ def test_strides() -> None:
     assert f"\n| stride | {values} |\n" in TEXT
     assert f"| 1, highest bit | | stride | {values} |" in TEXT
     most = [f"{(-(-layout.MAX_SIDE // stride)) ** 2:,}" for stride in layout.STRIDES]
-    usual = [f"{layout.MAX_PIXELS // stride**2:,}" for stride in layout.STRIDES]
-    told = "at most {} indices at stride 16, {} at stride 8; within 2^28 pixels {} and {}"
+    usual = [(layout.MAX_PIXELS // stride**2).bit_length() - 1 for stride in layout.STRIDES]
+    told = "at most {} indices at stride 16, {} at stride 8; within 2^28 pixels about 2^{} and 2^{}"
     assert told.format(*most, *usual) in " ".join(TEXT.split())
 
 
