@@ -109,15 +109,13 @@ def named(module: str, name: str) -> Known | Skipped:
     Raises:
         InputError: something harmful.
     """
-    full = f"{module}.{name}"
     is_builtin = module in _BUILTINS
+    full = f"builtins.{name}" if is_builtin else f"{module}.{name}"
     if module.split(".")[0] in HARMFUL or (is_builtin and name.split(".")[0] in HARMFUL_BUILTINS):
         raise InputError(
             f"its pickle wants to use {full[:80]}, which weights have no use for: the file may "
             "mean harm. Nothing of it was run; take it from another source."
         )
-    if is_builtin:
-        full = f"builtins.{name}"
     of_torch = module in ("torch", "torch.cuda") and name in STORAGES
     return Known(full) if of_torch or full in _KNOWN else Skipped(full)
 

@@ -15,7 +15,7 @@ from typing import Any, Final
 from vqcodec.errors import BackendError, CheckpointError, InputError
 from vqcodec.importing.architecture import Architecture
 
-MAX_BYTES: Final = 64 << 10
+MAX_BYTES: Final = 16 << 10  # published ones have 1 to 4 kB; deep nesting costs a second at that
 TARGETS: Final = {
     "VQModel": False,
     "VQModelInterface": False,

@@ -34,7 +34,7 @@ from vqcodec.importing.pickled import (
 )
 
 MAX_BYTES: Final = 16 << 20  # a VQGAN's with its optimisers has about 0.5 MB
-MAX_WORK: Final = 2_000_000  # steps; such a checkpoint has about 200,000. Ten seconds at most
+MAX_WORK: Final = 1_000_000  # steps, 4 seconds; such a checkpoint has about 100,000
 MAX_KEY_BITS: Final = 64  # of integers as keys: hashing a long one costs time
 
 
