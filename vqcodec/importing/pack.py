@@ -7,11 +7,11 @@ Weights are stored as the checkpoint has them, so that pictures are those of the
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -139,7 +139,7 @@ def describe(found: Architecture) -> str:
 def _need_packages(has_photos: bool) -> None:
     """Miss a package before any work is done."""
     for module, package in NEEDED.items():
-        if (module == "sklearn" or has_photos) and importlib.util.find_spec(module) is None:
+        if (module == "sklearn" or has_photos) and find_spec(module) is None:
             raise BackendError(
                 f"importing needs {package}, which is not installed. "
                 "Run 'pip install vqcodec[train]'."

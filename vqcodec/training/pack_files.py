@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -39,14 +40,21 @@ def write_pack(out: Path, blobs: Mapping[str, bytes], manifest: Mapping[str, Any
         OutputError: the folder cannot be written.
     """
     text = "\n".join(_toml(manifest)).encode() + b"\n"
+    files = {**blobs, MANIFEST_NAME: text}
+    temporaries = {name: out / f"{name}.tmp" for name in files}
     try:
         out.mkdir(parents=True, exist_ok=True)
-        for name, data in (*blobs.items(), (MANIFEST_NAME, text)):
-            temporary = out / f"{name}.tmp"
-            temporary.write_bytes(data)
+        for name, data in files.items():
+            temporaries[name].write_bytes(data)
+        for name, temporary in temporaries.items():
             os.replace(temporary, out / name)
     except OSError as error:
         raise OutputError(f"{out}: {error.strerror or error}.", path=out) from error
+    finally:  # of what failed nothing stays, not even after Ctrl-C
+        with contextlib.suppress(OSError):
+            for temporary in temporaries.values():
+                temporary.unlink(missing_ok=True)
+            out.rmdir()  # only where it is empty
     return out / MANIFEST_NAME
 
 
