@@ -18,6 +18,15 @@ settings.register_profile("long", max_examples=5000, deadline=None)
 settings.load_profile("suite")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what takes minutes and gigabytes unless it is asked for."""
+    if not os.environ.get("VQCODEC_SLOW"):
+        skip = pytest.mark.skip(reason="takes minutes and gigabytes: set VQCODEC_SLOW=1")
+        for item in items:
+            if "slow" in item.keywords:
+                item.add_marker(skip)
+
+
 def _folder(variable: str, holds: str) -> Path:
     value = os.environ.get(variable)
     if not value:

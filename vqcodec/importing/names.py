@@ -16,8 +16,9 @@ from typing import Final
 CODEBOOK: Final = "base.codewords"
 """The codebook of a VQModel, which is no part of our network."""
 
-PREFIXES: Final = ("first_stage_model.", "module.")
-"""In front of all names: of a transformer's or a diffusion model's file; of DataParallel."""
+PREFIXES: Final = ("first_stage_model.", "module.", "model.")
+"""In front of all names: of a transformer's or a diffusion model's file; of DataParallel; of a
+wrapper."""
 
 EMA_PREFIX: Final = "model_ema."
 """In front of averaged weights, whose names have lost their dots (LitEma of latent-diffusion)."""

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable
 from typing import Any, BinaryIO, Final
 
@@ -56,8 +57,10 @@ def unpickle(stream: BinaryIO, storages: dict[str, StorageRef] | None = None) ->
     window = io.BytesIO(stream.read(MAX_BYTES))
     machine = _Machine({} if storages is None else storages)
     try:
-        for opcode, argument, _ in pickletools.genops(window):
-            machine.step(opcode.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd escapes in text of the oldest protocol
+            for opcode, argument, _ in pickletools.genops(window):
+                machine.step(opcode.name, argument)
     except InputError:
         raise
     except (ValueError, IndexError, KeyError, TypeError, OverflowError, AttributeError) as error:
