@@ -5,14 +5,17 @@ from __future__ import annotations
 import importlib.util
 import sys
 
+import numpy as np
 import pytest
 import torch
 
 from vqcodec.errors import BackendError
 from vqcodec.nets import tiles
-from vqcodec.nets.autoencoder import build
+from vqcodec.nets.autoencoder import Autoencoder, build
+from vqcodec.nets.load import Nets
 from vqcodec.nets.quantizer import nearest
-from vqcodec.nets.taming import Attention, Gumbel, TamingVqgan
+from vqcodec.nets.taming import Gumbel, TamingVqgan
+from vqcodec.nets.taming_layers import Attention, Norm, measured
 
 SMALL = {"ch": 32, "ch_mult": [1, 1, 2, 2, 4], "z_channels": 32, "embed_dim": 16}
 
@@ -172,3 +175,43 @@ def test_attention_is_that_of_the_package() -> None:
     net = build("taming", SMALL)
     assert not [part for part in net.modules() if isinstance(part, AttnBlock)]
     assert sum(isinstance(part, Attention) for part in net.modules()) == 2 * 3 + 1
+
+
+@torch.inference_mode()
+def test_a_norm_repeats_what_it_has_seen() -> None:
+    torch.manual_seed(0)
+    norm = Norm(torch.nn.GroupNorm(4, 8, eps=1e-6))
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    x = 5 + 3 * torch.randn(1, 8, 6, 10)
+    wanted = norm(x)
+    with measured(lambda: norm(x)):
+        assert torch.allclose(norm(x), wanted, atol=1e-5)
+        part = norm(x[..., :3, :4])
+        assert torch.allclose(part, wanted[..., :3, :4], atol=1e-5)
+    assert not torch.allclose(norm(x[..., :3, :4]), wanted[..., :3, :4], atol=1e-2)
+
+
+@needs_taming
+def test_tiles_are_seen_as_parts_of_their_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A picture whose halves differ much: each tile alone would be normalised for itself."""
+    torch.manual_seed(0)
+    net = build("taming", {**SMALL, "num_res_blocks": 1}).eval()
+    nets = Nets(net, {1: torch.randn(8, 16)}, torch.device("cpu"))
+    random = np.random.default_rng(0)
+    levels = np.where(np.arange(256) < 128, 60, 200)[None, :, None]
+    spread = np.where(np.arange(256) < 128, 4, 40)[None, :, None]
+    picture = levels + spread * random.normal(0, 1, (128, 256, 3))
+    pixels = picture.clip(0, 255).astype(np.uint8)
+    whole = nets.to_latents(pixels, 1)
+    painted = nets.from_latents(whole, 1).astype(float)
+    net.whole, net.core, net.encoder_halo, net.decoder_halo = 64, 4, 2, 2
+    # So small a sample would stand for little.
+    monkeypatch.setattr(tiles, "sample", lambda h, w, side: [[(slice(0, h), slice(0, w))]])
+    tiled = nets.to_latents(pixels, 1)
+    mine = nets.from_latents(whole, 1).astype(float)
+    net.measured = lambda run: Autoencoder.measured(net, run)
+    apart = nets.to_latents(pixels, 1)
+    theirs = nets.from_latents(whole, 1).astype(float)
+    assert np.square(tiled - whole).mean() < 0.5 * np.square(apart - whole).mean()
+    assert np.square(mine - painted).mean() < 0.8 * np.square(theirs - painted).mean()

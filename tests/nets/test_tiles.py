@@ -12,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vqcodec.nets import load as module
 from vqcodec.nets import tiles
 from vqcodec.nets.load import Nets, load
 from vqcodec.packs import store
@@ -46,6 +45,16 @@ def test_cores_cover_every_position_once(h: int, w: int, halo: int, core: int) -
     assert (seen == 1).all()
 
 
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 20))
+def test_a_sample_reaches_from_edge_to_edge(h: int, w: int, side: int) -> None:
+    windows = tiles.sample(h, w, side)
+    rows, columns = [row[0][0] for row in windows], [column for _, column in windows[0]]
+    for spans, size in ((rows, h), (columns, w)):
+        lengths = {span.stop - span.start for span in spans}
+        assert (spans[0].start, spans[-1].stop, len(lengths)) == (0, size, 1)
+        assert sum(span.stop - span.start for span in spans) <= max(side, tiles.PARTS)
+
+
 def test_small_grids_are_not_cut() -> None:
     assert len(tiles.cut(32, 48, 16)) == 1
     assert len(tiles.cut(96, 128, 16)) == 4
@@ -69,7 +78,7 @@ def test_memory_is_handed_back_between_tiles_only(
     tiny: Nets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[int] = []
-    monkeypatch.setattr(module, "_trimmer", lambda: calls.append)
+    monkeypatch.setattr(tiles, "_trimmer", lambda: calls.append)
     tiny.to_pixels(np.zeros((2, 3), np.int32), 1)
     assert not calls
     monkeypatch.setattr(tiny.net, "core", 1)
@@ -80,7 +89,7 @@ def test_memory_is_handed_back_between_tiles_only(
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="malloc_trim is glibc's")
 def test_memory_can_be_handed_back() -> None:
-    trim = module._trimmer()
+    trim = tiles._trimmer()
     assert trim is not None
     assert trim(0) in (0, 1)
 

@@ -7,7 +7,8 @@ nothing of codebooks: these lie in the pack, and the search for the nearest code
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
@@ -70,6 +71,17 @@ class Autoencoder(nn.Module):
             (B, 3, h * stride, w * stride) float32, about [-1, 1], not clamped.
         """
         raise NotImplementedError
+
+    def measured(self, run: Callable[[], object]) -> AbstractContextManager[None]:
+        """Prepare for tiles, where the network looks at statistics of what it sees.
+
+        Args:
+            run: encodes or decodes a sample of the whole picture, as the tiles will be.
+
+        Returns:
+            The context in which tiles are seen as parts of that picture.
+        """
+        return nullcontext()
 
 
 def build(kind: str, config: Mapping[str, Any]) -> Autoencoder:

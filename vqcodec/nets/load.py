@@ -6,10 +6,9 @@ code.
 
 from __future__ import annotations
 
-import ctypes
-import sys
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +23,10 @@ from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.machine import guarded, resolve_device
 from vqcodec.nets.quantizer import nearest
 from vqcodec.nets.stored import codewords, fill, read_weights
+from vqcodec.nets.tiles import Progress
 
 if TYPE_CHECKING:
     from vqcodec.packs.store import Pack
-
-Progress = Callable[[int, int], None]  # called after each tile with (done, total)
 
 
 class Nets:
@@ -72,10 +70,12 @@ class Nets:
         h, w = self._map_size(pixels)
         out = np.empty((h, w), np.int32)
         with guarded(self.device), torch.inference_mode():
-            for tile in _each(self._tiles(h, w, self.net.encoder_halo), progress):
-                inner = self._encode_tile(pixels, tile, tier)  # (D, th, tw)
-                found = nearest(inner.flatten(1).t(), words)
-                out[tile.core] = found.reshape(inner.shape[1:]).cpu().numpy()
+            cut = self._tiles(h, w, self.net.encoder_halo)
+            with self._measured(cut, lambda: self._encode_sample(pixels, (h, w), tier)):
+                for tile in tiles.each(cut, progress):
+                    inner = self._encode_tile(pixels, tile, tier)  # (D, th, tw)
+                    found = nearest(inner.flatten(1).t(), words)
+                    out[tile.core] = found.reshape(inner.shape[1:]).cpu().numpy()
         return out
 
     def to_latents(
@@ -99,8 +99,10 @@ class Nets:
         h, w = self._map_size(pixels)
         out = np.empty((h, w, self.net.latent_dim), np.float32)
         with guarded(self.device), torch.inference_mode():
-            for tile in _each(self._tiles(h, w, self.net.encoder_halo), progress):
-                out[tile.core] = self._encode_tile(pixels, tile, tier).permute(1, 2, 0).cpu()
+            cut = self._tiles(h, w, self.net.encoder_halo)
+            with self._measured(cut, lambda: self._encode_sample(pixels, (h, w), tier)):
+                for tile in tiles.each(cut, progress):
+                    out[tile.core] = self._encode_tile(pixels, tile, tier).permute(1, 2, 0).cpu()
         return out
 
     def codewords(self, tier: int) -> NDArray[np.float32]:
@@ -182,13 +184,20 @@ class Nets:
         h, w = size
         out = np.empty((h * self.stride, w * self.stride, 3), np.uint8)
         with guarded(self.device), torch.inference_mode():
-            for tile in _each(self._tiles(h, w, self.net.decoder_halo), progress):
-                core = tiles.scaled(tile.core, self.stride)
-                out[core] = self._decode_tile(latents(tile.frame), tile, tier)
+            cut = self._tiles(h, w, self.net.decoder_halo)
+            with self._measured(cut, lambda: self._decode_sample(latents, size, tier)):
+                for tile in tiles.each(cut, progress):
+                    core = tiles.scaled(tile.core, self.stride)
+                    out[core] = self._decode_tile(latents(tile.frame), tile, tier)
         return out
 
     def _tiles(self, h: int, w: int, halo: int) -> list[tiles.Tile]:
         return tiles.cut(h, w, halo, core=self.net.core, whole=self.net.whole)
+
+    def _measured(
+        self, cut: list[tiles.Tile], run: Callable[[], object]
+    ) -> AbstractContextManager[None]:
+        return self.net.measured(run) if len(cut) > 1 else nullcontext()
 
     # Methods of their own, so that no tensor of a tile is still held while the next one runs.
 
@@ -197,6 +206,27 @@ class Nets:
         seen = pixels[tiles.scaled(tile.frame, self.stride)]
         latent = self.net.encode(self._to_image(seen), tier)
         return latent[(0, slice(None), *tile.inner)].nan_to_num()
+
+    def _encode_sample(self, pixels: NDArray[np.uint8], size: tuple[int, int], tier: int) -> None:
+        """Encode parts of all of the picture, side by side."""
+        rows = [
+            np.concatenate([pixels[tiles.scaled(window, self.stride)] for window in row], 1)
+            for row in tiles.sample(*size, math.isqrt(self.net.whole))
+        ]
+        self.net.encode(self._to_image(np.concatenate(rows)), tier)
+
+    def _decode_sample(
+        self,
+        latents: Callable[[tuple[slice, slice]], Tensor],
+        size: tuple[int, int],
+        tier: int,
+    ) -> None:
+        """Decode parts of all of the map, side by side."""
+        rows = [
+            torch.cat([latents(window) for window in row], 1)
+            for row in tiles.sample(*size, math.isqrt(self.net.whole))
+        ]
+        self.net.decode(torch.cat(rows).permute(2, 0, 1)[None], tier)
 
     def _decode_tile(self, latents: Tensor, tile: tiles.Tile, tier: int) -> NDArray[np.uint8]:
         """The frame's latents to the core's pixels."""
@@ -250,33 +280,10 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Net
     if net.n_tiers and highest > net.n_tiers:
         raise PackError(f"{pack.path}: tier {highest}, and the net tells {net.n_tiers} apart.")
     kernels = {key[4:]: value for key, value in stored.items() if key.startswith("net.")}
-    fill(net, from_stored(kernels))
+    shapes = {key: tuple(value.shape) for key, value in net.state_dict().items()}
+    fill(net, from_stored(kernels, shapes))
     codebooks = {
         int(tier.tier): codewords(stored, int(tier.tier), int(tier.codebook_size), net.latent_dim)
         for tier in manifest.tiers
     }
     return Nets(net, codebooks, target)
-
-
-def _each(items: list[tiles.Tile], progress: Progress | None) -> Iterator[tiles.Tile]:
-    """Yield the tiles; between them, return their memory and tell the progress."""
-    trim = _trimmer() if len(items) > 1 else None
-    for done, item in enumerate(items, 1):
-        yield item
-        if trim is not None:
-            # glibc keeps freed blocks below 32 MB for itself, and what small things lie between
-            # them keeps the next tile's large tensors from fitting in: memory grew with every
-            # tile, by 270 MB in decoding 24 megapixels. The price is page faults: 2 to 11 % of the
-            # processor time, measured on a virtual machine.
-            trim(0)
-        if progress is not None:
-            progress(done, len(items))
-
-
-@lru_cache(maxsize=1)
-def _trimmer() -> Callable[[int], int] | None:
-    """Find glibc's `malloc_trim`, which hands free memory back; None with another C library."""
-    if sys.platform != "linux":
-        return None
-    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return trim

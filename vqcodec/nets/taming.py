@@ -3,8 +3,8 @@
 `encoder.`, `decoder.`, `quant_conv.` and `post_quant_conv.` of such a checkpoint load as they
 stand; its `quantize.embedding.weight` is the base codebook of a pack, and of a GumbelVQ
 `quantize.proj.` and `quantize.embed.` are `gumbel.proj.` and `gumbel.embed.` here. The network
-normalises groups over the whole feature map and attends over it: tiles see other statistics than
-the whole image, so large images come out slightly different from what one pass would give.
+normalises groups over the whole feature map and attends over it: large images, which are seen in
+tiles, come out slightly different from what one pass would give.
 
 Source: Esser et al. 2021, arXiv 2012.09841; package taming-transformers 0.0.1 (extra `[taming]`).
 """
@@ -14,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 import torch
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import BackendError, PackError
 from vqcodec.nets.autoencoder import Autoencoder, Limit
+from vqcodec.nets.taming_layers import exchange, measured
 
 # What is seen at once, and how much of it lies around a tile's core: docs/TRAINING.md, "Tiles".
 WHOLE_PX, HALO_PX = 1024, 128
@@ -98,44 +100,24 @@ class TamingVqgan(Autoencoder):
             self.encoder: nn.Module = package.Encoder(**arguments, double_z=False)
             self.decoder: nn.Module = package.Decoder(**arguments)
         for half in (self.encoder, self.decoder):
-            _lighten(half, package.AttnBlock)
+            exchange(half, package.AttnBlock)
         self.quant_conv = _pointwise(z_channels, embed_dim, n_tiers)
         self.gumbel = Gumbel(embed_dim, gumbel_words) if gumbel_words else None
         self.post_quant_conv = _pointwise(embed_dim, z_channels, n_tiers)
 
     def encode(self, image: Tensor, tier: int | Tensor) -> Tensor:
         """(B, 3, H, W) to (B, D, h, w)."""
-        latent = _by_tier(self.quant_conv, self.encoder(image), tier)
+        latent = by_tier(self.quant_conv, self.encoder(image), tier)
         return latent if self.gumbel is None else self.gumbel(latent)
 
     def decode(self, latent: Tensor, tier: int | Tensor) -> Tensor:
         """(B, D, h, w) codewords to (B, 3, H, W)."""
-        out: Tensor = self.decoder(_by_tier(self.post_quant_conv, latent, tier))
+        out: Tensor = self.decoder(by_tier(self.post_quant_conv, latent, tier))
         return out
 
-
-class Attention(nn.Module):
-    """taming's attention over all positions of a map, without its (h w) x (h w) matrices.
-
-    Args:
-        block: an `AttnBlock` of the package, whose layers it takes over under their names.
-    """
-
-    def __init__(self, block: Any) -> None:
-        super().__init__()
-        self.norm, self.proj_out = block.norm, block.proj_out
-        self.q, self.k, self.v = block.q, block.k, block.v
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to (B, C, h, w)."""
-        seen = self.norm(x)
-        q, k, v = (
-            layer(seen).flatten(2).transpose(1, 2)[:, None]  # (B, 1, h w, C): one head
-            for layer in (self.q, self.k, self.v)
-        )
-        found = F.scaled_dot_product_attention(q, k, v)[:, 0]
-        out: Tensor = x + self.proj_out(found.transpose(1, 2).reshape(x.shape))
-        return out
+    def measured(self, run: Callable[[], object]) -> AbstractContextManager[None]:
+        """Within, tiles are normalised as `run` was."""
+        return measured(run)
 
 
 class TierConv(nn.Module):
@@ -193,14 +175,6 @@ class Gumbel(nn.Module):
         return words + (soft - soft.detach())
 
 
-def _lighten(half: nn.Module, heavy: type) -> None:
-    """Put `Attention` in the place of every block of the package's kind; keys stay."""
-    for parent in list(half.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, heavy):
-                setattr(parent, name, Attention(child))
-
-
 def _spread(bound: float, *shape: int) -> Tensor:
     return torch.empty(shape).uniform_(-bound, bound)
 
@@ -209,7 +183,8 @@ def _pointwise(c_in: int, c_out: int, n_tiers: int) -> nn.Module:
     return TierConv(c_in, c_out, n_tiers) if n_tiers else nn.Conv2d(c_in, c_out, 1)
 
 
-def _by_tier(conv: nn.Module, x: Tensor, tier: int | Tensor) -> Tensor:
+def by_tier(conv: nn.Module, x: Tensor, tier: int | Tensor) -> Tensor:
+    """Run a 1x1 convolution that may be one per tier."""
     out: Tensor = conv(x, tier) if isinstance(conv, TierConv) else conv(x)
     return out
 
