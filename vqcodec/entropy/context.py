@@ -63,7 +63,7 @@ class ContextModel:
 
     Args:
         offsets: (M, 2) of the neighbours, (dy, dx) each; visited before the position itself.
-        codewords: (K, E) the tier's codebook, float16.
+        codewords: (K, E) the tier's codebook.
         special: (2, E) embedding of an unknown neighbour and of one outside the map.
         first: (M * E, H) layer.
         blocks: (H, H) layers, each added to what it reads; may be none.
@@ -80,7 +80,7 @@ class ContextModel:
         self,
         *,
         offsets: NDArray[np.int8],
-        codewords: NDArray[np.float16],
+        codewords: NDArray[np.floating],
         special: NDArray[np.int8],
         first: Layer,
         blocks: Sequence[Layer],
@@ -191,7 +191,7 @@ class _Rounded:
         return np.minimum(sums, np.float32(high), out=sums)
 
 
-def quantized(codewords: NDArray[np.float16]) -> NDArray[np.int8]:
+def quantized(codewords: NDArray[np.floating]) -> NDArray[np.int8]:
     """Round codewords to int8 in steps of 1/32, halves to even, within -127 to 127."""
     if not np.isfinite(codewords).all():
         raise ValueError("codewords are not finite")

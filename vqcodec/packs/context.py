@@ -43,6 +43,14 @@ class _Tensors:
             )
         return tensor
 
+    def codewords(self, tier: int, size: int) -> NDArray[np.float32]:
+        """Read a tier's codebook, f16 or f32, (size, E)."""
+        key = f"tier.{tier}.codewords"
+        is_exact = key in self.keys and self.file.get_slice(key).get_dtype() == "F32"
+        if is_exact:
+            return self.take(key, np.float32, size, None)
+        return self.take(key, np.float16, size, None).astype(np.float32)
+
 
 def context_tiers(weights: Path) -> list[int]:
     """List the tiers that have a context model, ascending; nothing of it is checked.
@@ -87,7 +95,7 @@ def read_context(weights: Path, tier: int, codebook_size: int) -> ContextModel |
 def _model(tensors: _Tensors, tier: int, size: int) -> ContextModel:
     take = tensors.take
     offsets = take("context.offsets", np.int8, None, 2)
-    codewords = take(f"tier.{tier}.codewords", np.float16, size, None)
+    codewords = tensors.codewords(tier, size)
     dim = codewords.shape[1]
     first = take("context.first.weight", np.int8, len(offsets) * dim, None)
     hidden = first.shape[1]

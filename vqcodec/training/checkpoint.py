@@ -65,12 +65,20 @@ class Start:
             return build(self.kind, self.config)
 
     def add_tiers(self) -> None:
-        """Give FiLM tables the rows that the config asks for by repeating their last one."""
+        """Give what tiers have for themselves the rows that the config asks for.
+
+        FiLM tables and 1x1 convolutions repeat their last row; a convolution that all tiers share
+        becomes one for each.
+        """
         for key, wanted in self.outline().state_dict().items():
             table = self.state.get(key)
-            if ".film." in key and table is not None and table.dim() == 2 and len(table):
-                n_more = max(0, len(wanted) - len(table))
-                self.state[key] = torch.cat([table, table[-1:].expand(n_more, -1)])
+            if table is None or not (".film." in key or "quant_conv." in key):
+                continue
+            if "quant_conv." in key and table.numel() * len(wanted) == wanted.numel():
+                table = table.reshape(1, *wanted.shape[1:])  # of all tiers
+            if table.shape[1:] == wanted.shape[1:] and 0 < len(table) < len(wanted):
+                more = table[-1:].expand(len(wanted) - len(table), *wanted.shape[1:])
+                self.state[key] = torch.cat([table, more])
 
     def tokenizer(self) -> Tokenizer:
         """Return network and codebooks; PackError when the weights do not fit."""
@@ -163,8 +171,10 @@ def load_start(path: Path) -> Start:
         if (found := re.fullmatch(r"tier\.(\d{1,2})\.codewords", key))
     }
     config = json.loads(metadata.get("config", "{}"))
-    base = tensors.get("base.codewords")
-    return Start(metadata["kind"], config, from_stored(stored), base, codebooks)
+    start = Start(metadata["kind"], config, {}, tensors.get("base.codewords"), codebooks)
+    shapes = {key: tuple(value.shape) for key, value in start.outline().state_dict().items()}
+    start.state = from_stored(stored, shapes)
+    return start
 
 
 def _from_bare(tensors: dict[str, Tensor]) -> Start:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ from vqcodec.training.pack_files import begin_card, ordered, refuse_to_replace, 
 from vqcodec.training.photos import read_photos
 from vqcodec.training.recipe import Recipe
 from vqcodec.training.tokenizer import tiers_of
+
+DEFAULT_TIER = 8  # where a recipe names none; of fewer tiers the highest
 
 
 def export(
@@ -69,14 +72,15 @@ def export(
         OutputExistsError: there is a pack in it already.
     """
     refuse_to_replace(out, is_forced)
-    wanted = tiers_of(start.outline())
+    wanted = tiers_of(start.outline(), start.codebooks)
     missing = [str(tier) for tier in wanted if tier not in start.codebooks]
     if missing:
         raise InputError(
             f"these weights have no codebook for tier {', '.join(missing)}: run 'vqcodec train "
             "tiers' first."
         )
-    if recipe.default_tier not in wanted:
+    default_tier = recipe.default_tier or min(DEFAULT_TIER, wanted[-1])
+    if default_tier not in wanted:
         raise InputError(
             f"the recipe's default_tier is {recipe.default_tier}, and the weights' tiers end at "
             f"{wanted[-1]}: export with another --recipe.",
@@ -99,7 +103,8 @@ def export(
     blob = ordered(
         save({key: value.contiguous() for key, value in tensors.items()}, _metadata(start))
     )
-    manifest = _manifest(recipe, start.kind, nets.stride, config, blob, codebooks)
+    named = replace(recipe, default_tier=default_tier)
+    manifest = _manifest(named, start.kind, nets.stride, config, blob, codebooks)
     manifest["training"] = {**recipe.training, **(training or {}), "frequency_photos": n_photos}
     manifest["quality"] = dict(quality or {})
     path = write_pack(out, {WEIGHTS_NAME: blob}, manifest)

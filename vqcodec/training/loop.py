@@ -32,11 +32,6 @@ from vqcodec.training.world import World
 SAVE_EVERY_S = 120.0
 CRITIC_AHEAD = 0.02  # share of the budget by which the critic learns before it is listened to
 EXPLODED, PATIENCE = 3.0, 20  # times the usual loss, for so many steps in a row: no way back
-TUNED = {
-    "everything": ("",),
-    "decoder": ("net.decoder.", "net.post_quant_conv.", "books."),
-    "codebooks": ("books.",),
-}
 
 
 class Trainer:
@@ -82,11 +77,10 @@ class Trainer:
 
     def _rebuild(self) -> None:
         """(Re)make what hangs on the model's list of parameters."""
-        shared, own = [], []
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name.startswith(TUNED[self.stage.tune]))
-            (own if ".film." in name or name.startswith("books.") else shared).append(parameter)
-        self.ema = copy.deepcopy(self.model).requires_grad_(False)
+        shared, own = self.model.tuned(self.stage.tune)
+        # What does not learn is its own average: a large frozen network is there once.
+        frozen = {id(p): p for p in self.model.parameters() if not p.requires_grad}
+        self.ema = copy.deepcopy(self.model, frozen).requires_grad_(False)
         groups = [{"params": shared, "factor": 1.0}]
         groups.append({"params": own, "factor": self.stage.tier_rate})
         rate = self.stage.learning_rate
@@ -243,7 +237,8 @@ class Trainer:
     def _average(self) -> None:
         # A short memory at first, so that the average does not hold on to the start.
         keep = min(self.stage.ema, (1 + self.step) / (10 + self.step))
-        ours, theirs = list(self.ema.parameters()), list(self.model.parameters())
+        pairs = zip(self.ema.parameters(), self.model.parameters(), strict=True)
+        ours, theirs = zip(*[pair for pair in pairs if pair[1].requires_grad], strict=True)
         torch._foreach_lerp_(ours, theirs, 1 - keep)
 
     def _check(self, terms: Mapping[str, Tensor]) -> None:

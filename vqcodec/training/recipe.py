@@ -23,7 +23,7 @@ CHOICES = {
     "critic_on": ("patch", *TRAINING_LOSSES),
     "critic_weight": ("fixed", "adaptive"),
     "critic_check": ("lecam", "r1", "none"),
-    "tune": ("everything", "decoder", "codebooks"),
+    "tune": ("everything", "decoder", "quantiser", "codebooks"),
     "tiers_from": ("words", "used words", "latents"),
 }
 
@@ -61,7 +61,9 @@ class Stage:
         r1: weight of the R1 gradient penalty (Mescheder et al. 2018).
         plain_until: share to train without quantisation before the codebook is fitted (from
             nothing).
-        tune: what learns: "everything", "decoder" (and codebooks) or "codebooks" alone.
+        tune: what learns: "everything", "decoder" (and what is in "quantiser"), "quantiser" (the
+            codebooks and taming's 1x1 convolutions around them, as the paper tunes) or "codebooks"
+            alone.
         seed: of crops, windows and weights.
     """
 
@@ -124,7 +126,7 @@ class Recipe:
         name: of the pack.
         summary: one line for the manifest.
         licence: of the weights, for the manifest.
-        default_tier: for the manifest.
+        default_tier: for the manifest; 0 takes tier 8, or the highest of fewer tiers.
         net_kind: `net.kind` of the manifest; empty takes that of the start weights.
         net_config: `net.config` of the manifest.
         codebooks: the table `[codebooks]`.
@@ -138,7 +140,7 @@ class Recipe:
     name: str
     summary: str = ""
     licence: str = ""
-    default_tier: int = 8
+    default_tier: int = 0
     net_kind: str = ""
     net_config: Mapping[str, Any] = field(default_factory=dict)
     codebooks: Codebooks = field(default_factory=Codebooks)

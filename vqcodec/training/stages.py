@@ -22,6 +22,7 @@ from vqcodec.training import checkpoint
 from vqcodec.training.loop import Trainer
 from vqcodec.training.losses import Judge
 from vqcodec.training.machine import Machine
+from vqcodec.training.own_tiers import prepare
 from vqcodec.training.perceptual import perceptual
 from vqcodec.training.photos import Photos
 from vqcodec.training.recipe import STAGES, Recipe, Stage
@@ -161,11 +162,14 @@ def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     Codebooks that the start weights have are kept; the others are made by k-means.
     """
     before = _before(machine, folder)
-    model = _start(recipe, before).tokenizer().to(machine.world.device)
     stage = machine.seeded(recipe.stages["tiers"])
+    start = _start(recipe, before)
+    if stage.tune != "codebooks" and not start.outline().n_tiers:
+        machine.say(prepare(start))
+    model = start.tokenizer().to(machine.world.device)
     photos = _photos(stage, machine)
     is_begun = machine.is_resumed and (folder / checkpoint.LAST_NAME).exists()
-    missing = [tier for tier in tiers_of(model.net) if tier not in model.tiers]
+    missing = [tier for tier in tiers_of(model.net, model.tiers) if tier not in model.tiers]
     if missing:
         if model.base is None:
             raise InputError(f"{before}: holds no base codebook to make tiers of.")
@@ -180,7 +184,8 @@ def _tiers(recipe: Recipe, machine: Machine, folder: Path) -> Trainer:
     if machine.world.is_first and not is_begun:
         # What several runs of other seeds have to start from, to be averaged afterwards.
         checkpoint.save_ema(model, folder / checkpoint.START_NAME, step=0)
-    return _trainer(model, stage, tiers_of(model.net), photos, machine, folder, before)
+    tiers = tiers_of(model.net, model.tiers)
+    return _trainer(model, stage, tiers, photos, machine, folder, before)
 
 
 _TRAINERS: dict[str, Callable[[Recipe, Machine, Path], Trainer]] = {

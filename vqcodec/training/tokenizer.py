@@ -6,6 +6,8 @@ per tier, and the base is carried along as a plain table.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,11 +19,25 @@ from vqcodec.nets.load import Nets
 from vqcodec.nets.quantizer import SimVQ, nearest
 
 ENCODER_SHARE = 0.25  # of the commitment loss pulls latents to codewords; the rest pulls codewords
-UNTOLD_TIERS = 9  # of a network that ignores the tier (taming's)
+POINTWISE = ("net.quant_conv.", "net.post_quant_conv.")  # taming's 1x1 convolutions
+TUNED = {
+    "everything": ("",),
+    "decoder": ("net.decoder.", *POINTWISE, "books."),
+    "quantiser": (*POINTWISE, "books."),
+    "codebooks": ("books.",),
+}
+UNTOLD_TIERS = 9  # of a network that ignores the tier and has no codebooks (taming's)
 
 
-def tiers_of(net: Autoencoder) -> list[int]:
-    """List the tiers that a network is trained for: from 1 to as many as it tells apart."""
+def tiers_of(net: Autoencoder, having: Collection[int] = ()) -> list[int]:
+    """List the tiers that a network is trained for, ascending.
+
+    Args:
+        net: a network; one that tells tiers apart is trained for all of these.
+        having: the tiers that have a codebook, which count where the network ignores the tier.
+    """
+    if not net.n_tiers and having:
+        return sorted(having)
     return list(TIERS)[: net.n_tiers or UNTOLD_TIERS]
 
 
@@ -55,6 +71,20 @@ class Tokenizer(nn.Module):
     def tiers(self) -> list[int]:
         """Tiers that have a codebook, ascending."""
         return sorted(int(tier) for tier in self.books)
+
+    def tuned(self, what: str) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+        """Freeze all but what is tuned (a key of `TUNED`).
+
+        Returns:
+            All parameters: those that tiers share, and those that each tier has for itself.
+        """
+        shared, own = [], []
+        of_tiers = ("books.", *POINTWISE) if self.net.n_tiers else ("books.",)
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(name.startswith(TUNED[what]))
+            is_own = ".film." in name or name.startswith(of_tiers)
+            (own if is_own else shared).append(parameter)
+        return shared, own
 
     def set_codebook(self, tier: int, words: Tensor) -> None:
         """Give a tier a fresh SimVQ that starts at `words` (K_T, D)."""

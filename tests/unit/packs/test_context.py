@@ -97,7 +97,7 @@ def test_each_tensor_must_be_there_in_its_type_and_shape(weights: Path, key: str
     good = TENSORS[key]
     broken = {
         **({} if key == "context.1.bias" else {"missing": None}),
-        "float": good.astype(np.float32),
+        "float": good.astype(np.float64 if key == "tier.1.codewords" else np.float32),
         "wide": good.astype(np.int64),
         "flat": good.ravel() if good.ndim > 1 else good[None],
         "long": np.concatenate([good, good]),
@@ -111,6 +111,17 @@ def test_each_tensor_must_be_there_in_its_type_and_shape(weights: Path, key: str
     for name, tensor in broken.items():
         with pytest.raises(PackError, match=r"context model of tier 1: .*; get the pack again"):
             assert read_context(save(weights, {key: tensor}), 1, 8), name
+
+
+def test_codewords_may_be_exact(weights: Path) -> None:
+    exact = TENSORS["tier.1.codewords"].astype(np.float32)
+    models = [
+        read_context(save(weights, {"tier.1.codewords": words}), 1, 8)
+        for words in (TENSORS["tier.1.codewords"], exact)
+    ]
+    neighbours = np.arange(10)[:, None].repeat(len(OFFSETS), 1).clip(0, 9)
+    first, second = (model.rows(neighbours) for model in models if model is not None)
+    assert np.array_equal(first, second)
 
 
 def save(path: Path, changes: dict[str, np.ndarray | None]) -> Path:
