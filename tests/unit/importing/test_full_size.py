@@ -16,6 +16,7 @@ from PIL import Image
 
 import vqcodec
 from vqcodec.importing.pack import Order, import_checkpoint
+from vqcodec.nets.load import load
 from vqcodec.packs import store
 
 from .conftest import VQModel, ddconfig, lightning
@@ -76,8 +77,19 @@ def test_the_published_network_at_full_size(full: VQModel, tmp_path: Path) -> No
     noise = Image.effect_noise((24, 16), 90).convert("RGB").resize((384, 256), Image.BICUBIC)
     picture = np.asarray(noise)
     indices, painted = as_taming(full, picture)
-    assert np.abs(floats_of(pack, picture, 12) - painted).max() <= 1e-5
-    say("compared")
+    # The layout in memory that is fastest, and that packs run in, rounds convolutions of hundreds
+    # of channels eight times as coarsely; in taming's own layout nothing but float32 is between us.
+    nets = load(pack, device="cpu")
+    assert np.array_equal(nets.to_indices(picture, 12), indices)
+    nets.net.to(memory_format=torch.contiguous_format)
+    words = torch.from_numpy(nets.codewords(12)[indices]).permute(2, 0, 1)[None].contiguous()
+    with torch.inference_mode():
+        ours = nets.net.decode(words, 12)[0].permute(1, 2, 0).numpy()
+    say(f"as taming runs: {np.abs(ours - painted).max():.1e} between the pictures")
+    assert np.abs(ours - painted).max() <= 1e-5
+    as_run = floats_of(pack, picture, 12)
+    say(f"as packs run: {np.abs(as_run - painted).max():.1e}")
+    assert np.abs(as_run - painted).max() <= 5e-5
     data = vqcodec.encode(picture, tier=12, model=pack.path, device="cpu")
     say("encoded")
     decoded = vqcodec.decode_with_losses(data, model=pack.path, device="cpu")
