@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from vqcodec.cli import models_import, shared
+from vqcodec.cli import models_compress, models_import, shared
 from vqcodec.cli.console import Console
 from vqcodec.errors import ModelNotFoundError
 from vqcodec.packs import store
@@ -90,6 +90,9 @@ def show_pack(name: str | None, console: Console) -> None:
     if manifest.restorer is not None:
         entry = manifest.restorer
         lines.append(f"  restorer     {entry.size_bytes:,} bytes, sha256 {entry.sha256}")
+    if manifest.compressed is not None:
+        found = manifest.compressed
+        lines.append(f"  compressed   {found.of}, {found.method} at {found.bits} bits")
     lines += [
         f"  tier {entry.tier:<2}      {entry.codebook_size} words"
         f"{' (default)' if entry.tier == manifest.default_tier else ''}"
@@ -142,6 +145,7 @@ def show_path(name: str | None, console: Console) -> None:
 
 
 models.add_command(models_import.import_model)
+models.add_command(models_compress.compress_pack)
 
 
 def _all_folders() -> list[Path]:

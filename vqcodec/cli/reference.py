@@ -76,6 +76,7 @@ _PACK: Final = {
     "weights_size_bytes": "of `weights.safetensors`",
     "default_tier": "taken without `--tier`",
     "tiers": "list of `{tier, codebook_size}`",
+    "compressed_from": "name of the pack whose files a compressed pack reads and writes, or null",
 }
 JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
     "vqcodec.encode/1": {

@@ -183,6 +183,7 @@ def pack_fields(pack: Pack) -> dict[str, Any]:
             {"tier": entry.tier, "codebook_size": entry.codebook_size}
             for entry in pack.manifest.tiers
         ],
+        "compressed_from": pack.manifest.compressed and pack.manifest.compressed.of,
     }
 
 

@@ -1,17 +1,19 @@
-"""Kernels in int8 per output channel, as packs store them: weight = q * scale.
+"""A network's state as packs store it: kernels in int8 per output channel, weight = q * scale.
 
 The large 4-D kernels of a network become `KEY.q` (i8) and `KEY.scale` (f16, one per output
-channel); everything else is stored in f16 (docs/ARCHITECTURE.md, "Model packs").
+channel); everything else is stored in f16 (docs/ARCHITECTURE.md, "Model packs"). In a compressed
+pack most kernels are codes into a table instead (`nets/codes.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from vqcodec.errors import PackError
+from vqcodec.nets.codes import SUFFIXES, from_codes
 
 SMALLEST_INT8 = 4096  # kernels of fewer weights stay in f16: they save nothing and cost quality
 
@@ -47,26 +49,40 @@ def to_stored(
     return out
 
 
-def from_stored(stored: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def from_stored(
+    stored: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]] | None = None
+) -> dict[str, Tensor]:
     """Turn stored tensors back into a network's state in float32.
 
+    Args:
+        stored: tensors by key.
+        shapes: of the network's state, by key; what lies there in codes needs them.
+
     Raises:
-        PackError: a `.q` without its `.scale`, wrong shapes or dtypes, or a value that is not
-            finite.
+        PackError: a `.q` without its `.scale`, wrong shapes or dtypes, codes without a network that
+            wants them, or a value that is not finite.
     """
+    coded = {key.removesuffix(".codes") for key in stored if key.endswith(".codes")}
+    parts = {f"{key}.{suffix}" for key in coded for suffix in SUFFIXES}
+    scales = {f"{key.removesuffix('.q')}.scale" for key in stored if key.endswith(".q")}
     out: dict[str, Tensor] = {}
     for key, value in stored.items():
-        if key.endswith(".scale") and f"{key.removesuffix('.scale')}.q" in stored:
+        if key in scales or key in parts:
             continue
         if key.endswith(".q"):
             key = key.removesuffix(".q")
             value = _dequantised(key, value, stored.get(f"{key}.scale"))
         elif value.dtype not in (torch.float16, torch.float32):
             raise PackError(f"weights: {key} is {value.dtype}; wanted float16 or float32.")
-        weight = value.float()
+        out[key] = value.float()
+    for key in sorted(coded):
+        if shapes is None or key not in shapes:
+            raise PackError(f"weights: {key}.codes is unknown to this network.", field=key)
+        of_key = {name: stored[f"{key}.{name}"] for name in SUFFIXES if f"{key}.{name}" in stored}
+        out[key] = from_codes(key, of_key, shapes[key])
+    for key, weight in out.items():
         if not bool(weight.isfinite().all()):
             raise PackError(f"weights: {key} holds values that are not finite.", field=key)
-        out[key] = weight
     return out
 
 

@@ -17,6 +17,8 @@ from vqcodec.errors import PackError
 
 MANIFEST_NAME: Final = "manifest.toml"
 SCHEMA: Final = 1
+COMPRESSED_SCHEMA: Final = 2
+"""Of packs whose kernels lie in codes, which a reader of schema 1 must not try."""
 _MAX_BYTES = 64 * 1024
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -44,6 +46,23 @@ class RestorerEntry:
 
 
 @dataclass(frozen=True)
+class CompressedEntry:
+    """What a compressed pack was made from: their files are the same, so it keeps the weights id.
+
+    Attributes:
+        of: name of the pack.
+        of_sha256: digest of its weights, hex.
+        method: "vq", "lowrank" or "int".
+        bits: per weight of the kernels that are in codes.
+    """
+
+    of: str
+    of_sha256: str
+    method: str
+    bits: int
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A checked manifest; see docs/ARCHITECTURE.md, "Model packs", for the file.
 
@@ -61,6 +80,7 @@ class Manifest:
         training: provenance, free keys.
         quality: measured figures, free keys.
         restorer: None where the pack has none.
+        compressed: None where it is not.
     """
 
     name: str
@@ -76,6 +96,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)
     quality: Mapping[str, Any] = field(default_factory=dict)
     restorer: RestorerEntry | None = None
+    compressed: CompressedEntry | None = None
 
 
 class _Table:
@@ -133,10 +154,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _checked(top: _Table) -> Manifest:
-    if top.take("schema", int) != SCHEMA:
+    if top.take("schema", int) not in (SCHEMA, COMPRESSED_SCHEMA):
         raise PackError(
-            f"{top.place}: schema {top.values['schema']}, this program reads {SCHEMA}; "
-            "update vqcodec"
+            f"{top.place}: schema {top.values['schema']}, this program reads {SCHEMA} and "
+            f"{COMPRESSED_SCHEMA}; update vqcodec"
         )
     weights, net = top.table("weights"), top.table("net")
     manifest = Manifest(
@@ -153,6 +174,7 @@ def _checked(top: _Table) -> Manifest:
         training=top.take("training", dict, {}),
         quality=top.take("quality", dict, {}),
         restorer=_restorer(top.table("restorer")) if "restorer" in top.values else None,
+        compressed=_compressed(top),
     )
     if not NAME.fullmatch(manifest.name):
         raise PackError(
@@ -174,6 +196,27 @@ def _restorer(table: _Table) -> RestorerEntry:
         table.take("sha256", str), table.take("size_bytes", int), table.take("config", dict)
     )
     _check_digest(table, entry.sha256)
+    return entry
+
+
+def _compressed(top: _Table) -> CompressedEntry | None:
+    """Take the table of a compressed pack, which has the schema of its own."""
+    is_compressed = top.values["schema"] == COMPRESSED_SCHEMA
+    if is_compressed != ("compressed" in top.values):
+        raise PackError(
+            f"{top.place}: [compressed] and schema {COMPRESSED_SCHEMA} go together; get the pack "
+            "again"
+        )
+    if not is_compressed:
+        return None
+    table = top.table("compressed")
+    entry = CompressedEntry(
+        table.take("of", str),
+        table.take("of_sha256", str),
+        table.take("method", str),
+        table.take("bits", int),
+    )
+    _check_digest(table, entry.of_sha256)
     return entry
 
 

@@ -2,7 +2,7 @@
 
 Search order for a name: the folders in VQCODEC_MODELS (separated as in PATH), then the packs that
 come with vqcodec. A pack is known by the sha256 of its weights; a file carries the first two bytes
-of it.
+of it. A compressed pack goes by that of the pack it was made from, whose files it reads and writes.
 """
 
 from __future__ import annotations
@@ -50,9 +50,15 @@ class Pack:
         return self.manifest.weights_sha256
 
     @property
+    def origin(self) -> str:
+        """Digest of the pack whose files it writes and reads: its own, if it is not compressed."""
+        compressed = self.manifest.compressed
+        return self.digest if compressed is None else compressed.of_sha256
+
+    @property
     def weights_id(self) -> int:
-        """What a file's header carries: the digest's first two bytes, big-endian."""
-        return int(self.digest[:4], 16)
+        """What a file's header carries: the first two bytes of `origin`, big-endian."""
+        return int(self.origin[:4], 16)
 
     @property
     def weights_path(self) -> Path:
@@ -250,9 +256,10 @@ def find_by_id(weights_id: int, model: str | Path | None = None) -> Pack:
             )
         return pack
     matches: dict[str, Pack] = {}
-    for pack in available():
-        if pack.weights_id == weights_id:  # of copies, which may have other restorers, the first
-            matches.setdefault(pack.digest, pack)
+    # Of copies, which may have other restorers, the first; a compressed one where no other is.
+    for pack in sorted(available(), key=lambda pack: pack.manifest.compressed is not None):
+        if pack.weights_id == weights_id:
+            matches.setdefault(pack.origin, pack)
     if not matches:
         raise ModelNotFoundError(
             f"needs {describe_weights(weights_id)}; found none. Give its folder with --model, "
