@@ -169,6 +169,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
     "vqcodec.models.check/1": {**_PACK, "is_intact": "always true: a broken pack is a failure"},
     "vqcodec.models.path/1": {"name": "of the pack", "path": "its folder"},
     "vqcodec.models.import/1": {**_PACK, "stride": "pixels per index along an axis"},
+    "vqcodec.models.compress/1": {**_PACK, "of": "name of the pack that it was made from"},
 }
 """Schema -> field -> meaning, besides `schema` itself. Within a number, fields are only added."""
 

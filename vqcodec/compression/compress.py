@@ -26,7 +26,7 @@ from vqcodec.compression.words import Fit, full_rank, low_rank, rounded
 from vqcodec.errors import InputError
 from vqcodec.nets.autoencoder import Autoencoder, count_parameters
 from vqcodec.nets.codes import to_codes
-from vqcodec.nets.kernels import to_stored
+from vqcodec.nets.kernels import SMALLEST_INT8, to_stored
 from vqcodec.nets.light import LightVqgan
 from vqcodec.nets.load import Nets, load
 from vqcodec.nets.quantizer import nearest
@@ -83,7 +83,7 @@ def compress(
 
     Raises:
         ValueError: bits or method are none of the above.
-        InputError: the pack is compressed already, or there are too few photos.
+        InputError: the pack is compressed already or too small, or there are too few photos.
         PackError: the pack is broken.
         OutputError: the folder cannot be written.
         OutputExistsError: there is a pack in it already.
@@ -99,6 +99,11 @@ def compress(
     pack.check()
     pack.check_restorer()
     nets = load(pack, device=device, threads=threads)
+    if not _layers(nets.net):
+        raise InputError(
+            f"model pack '{pack.name}' has no kernel of {SMALLEST_INT8:,} weights or more: there is "
+            "nothing to compress."
+        )
     kernels: Kernels = {}
     if method in CALIBRATED:
         crops = _crops(nets, data, seed, threads or 1, say)
