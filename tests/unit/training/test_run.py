@@ -153,7 +153,7 @@ def test_done_stages_are_skipped_and_longer_budgets_go_on(
     stages.run_stages(recipe, machine)
     assert [line.split(":")[1] for line in said] == [" done before (4 steps)"] * 3
     stages.run_stages(recipe, replace(machine, steps=5), ("tiers",))
-    assert "resumed at step 4, 0.0 minutes spent" in said
+    assert any(line.startswith("resumed at step 4, ") for line in said)
     assert checkpoint.load_last(tmp_path / "run" / "tiers" / "last.pt")["step"] == 5
 
 
