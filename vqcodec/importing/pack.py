@@ -1,7 +1,8 @@
 """A checkpoint to a complete pack: network, codebook, tiers, frequency tables, card, digest.
 
 Weights are stored as the checkpoint has them, so that pictures are those of the original network;
-`vqcodec models compress` makes them smaller.
+`vqcodec models compress` makes them smaller. Only the scale of latents and words is ours: a power
+of two brings them to about 1, which the context model needs and which changes no picture.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from vqcodec.nets.load import Nets
 from vqcodec.packs.manifest import read_manifest
 from vqcodec.packs.store import WEIGHTS_NAME
 from vqcodec.training.card import card
+from vqcodec.training.checkpoint import Start
+from vqcodec.training.own_tiers import rescale, unit_power
 from vqcodec.training.pack_files import CARD_NAME, ordered, refuse_to_replace, write_pack
 from vqcodec.training.refusal import load_refused
 
@@ -106,12 +109,14 @@ def import_checkpoint(order: Order, say: Say = lambda line: None) -> Path:
     state = read(checkpoint, chosen, _shapes(found, chosen))
     n_weights = sum(value.numel() for value in state.values())
     say(f"{path.name}: {describe(found)}, {n_weights / 1e6:.1f} million weights read")
-    codebook = state[found.codebook_name]
-    state = {name: value for name, value in state.items() if name in found.shapes}
+    codebook, state, power = _scaled(found, state)
+    if power:
+        say(f"latents and words times 2^{power}: about 1 each, as the context model needs them")
     photos = _encode(order, found, state, codebook, say) if order.data else None
     tiers = make_tiers(codebook, photos, say)
     blob = _weights(found, state, codebook, tiers)
     manifest = _manifest(order, path, found, chosen, blob, tiers, photos)
+    manifest["training"]["latents_times"] = 2.0**power
     write_pack(folder, {WEIGHTS_NAME: blob}, manifest)
     _write_card(folder, found, tiers)
     return folder
@@ -152,6 +157,15 @@ def _shapes(found: Architecture, chosen: Selection) -> dict[str, tuple[int, ...]
     """What to read: the network and the codebook."""
     name = found.codebook_name
     return {**found.shapes, name: chosen.shapes[name]}
+
+
+def _scaled(found: Architecture, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor], int]:
+    """The codebook, the network's weights and the power of two that both were scaled by."""
+    codebook = state[found.codebook_name]
+    inner = {name: value for name, value in state.items() if name in found.shapes}
+    start, power = Start(KIND, found.config, inner, codebooks={1: codebook}), unit_power(codebook)
+    rescale(start, power)
+    return start.codebooks[1], start.state, power
 
 
 def _encode(

@@ -154,7 +154,8 @@ def make_tiers(codebook: Tensor, photos: Halves | None, say: Say) -> list[TierWo
         if photos is not None:
             counts = usage(photos.fit, made.words.float()) + usage(photos.judge, made.words.float())
             made = TierWords(tier, made.words, made.way, made.distances, counts)
-        say(f"tier {tier}: {len(made.words):,} words from {made.way}")
+        how = made.way if made.way not in WAYS else f"k-means of the {made.way}"
+        say(f"tier {tier}: {len(made.words):,} words, {how}")
         out.append(made)
     return out
 

@@ -1,20 +1,23 @@
-"""What tuning makes of a network that ignores the tier: taming's, as it was imported or trained.
+"""What import and tuning make of a network that ignores the tier: taming's.
 
-Each tier gets 1x1 convolutions of its own, which begin as those of the network, and latents are
-scaled by a power of two to about 1 per dimension. That is exact in floating point and changes no
-index; the commitment loss and the context model's steps of 1/32 (FORMAT.md, section 7A) are made
-for such latents, and a VQGAN's may be of any size.
+Both scale latents by a power of two to about 1 per dimension. That is exact in floating point and
+changes no index; the commitment loss and the context model's steps of 1/32 (FORMAT.md, section 7A)
+are made for such latents, and a VQGAN's may be of any size. Tuning also gives each tier 1x1
+convolutions of its own, which begin as those of the network.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from vqcodec.training.checkpoint import Start
 from vqcodec.training.tokenizer import tiers_of
+
+MOST_POWER: Final = 40  # beyond it no trained latents are, and weights would leave float32's range
 
 
 def prepare(start: Start) -> str:
@@ -42,21 +45,33 @@ def unit_power(words: Tensor) -> int:
     counts as much as it is large.
     """
     squares = words.double().square().mean(1)  # (K,)
-    if not bool(squares.any()):
+    if not bool(squares.square().any()):
         return 0
-    return -round(math.log2(float(squares.square().sum() / squares.sum())) / 2)
+    power = -round(math.log2(float(squares.square().sum() / squares.sum())) / 2)
+    return max(-MOST_POWER, min(MOST_POWER, power))
 
 
 @torch.no_grad()
 def rescale(start: Start, power: int) -> None:
-    """Make latents and codewords 2 ** power times as large, and all pictures the same."""
+    """Make latents and codewords 2 ** power times as large, and all pictures the same.
+
+    Halves stay halves where that loses nothing; the others become float32.
+    """
     factor = 2.0**power
     state = start.state
     if "gumbel.embed.weight" in state:  # logits choose the word, and these stay
-        state["gumbel.embed.weight"] = state["gumbel.embed.weight"] * factor
+        state["gumbel.embed.weight"] = _times(state["gumbel.embed.weight"], factor)
     else:
         for key in ("quant_conv.weight", "quant_conv.bias"):
-            state[key] = state[key] * factor
-    state["post_quant_conv.weight"] = state["post_quant_conv.weight"] / factor
-    start.base = None if start.base is None else start.base.float() * factor
-    start.codebooks = {tier: words * factor for tier, words in start.codebooks.items()}
+            state[key] = _times(state[key], factor)
+    state["post_quant_conv.weight"] = _times(state["post_quant_conv.weight"], 1 / factor)
+    start.base = None if start.base is None else _times(start.base, factor)
+    start.codebooks = {tier: _times(words, factor) for tier, words in start.codebooks.items()}
+
+
+def _times(tensor: Tensor, factor: float) -> Tensor:
+    """A tensor times a power of two, in its own dtype where that is exact."""
+    product = tensor * factor
+    if tensor.dtype != torch.float32 and not torch.equal(product / factor, tensor):
+        return tensor.float() * factor
+    return product

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 import vqcodec
 from vqcodec.errors import VqcError
@@ -57,11 +59,13 @@ def test_in_float64_nothing_is_between_them(
 ) -> None:
     ours, theirs = load(pack, device="cpu").net.double(), copy.deepcopy(vqgan).double()
     image = torch.from_numpy(picture / 127.5 - 1).permute(2, 0, 1)[None]
+    factor = pack.manifest.training["latents_times"]
     with torch.inference_mode():
         quant, _ = theirs.encode(image)
         latents = theirs.quant_conv(theirs.encoder(image))
-        assert (ours.encode(image, HIGHEST) - latents).abs().max() < 1e-12
-        assert (ours.decode(quant, HIGHEST) - theirs.decode(quant)).abs().max() < 1e-12
+        assert (ours.encode(image, HIGHEST) / factor - latents).abs().max() < 1e-12
+        painted = ours.decode(quant * factor, HIGHEST)
+        assert (painted - theirs.decode(quant)).abs().max() < 1e-12
 
 
 def test_a_file_carries_the_indices(pack: store.Pack, vqgan: VQModel, picture: np.ndarray) -> None:
@@ -96,7 +100,8 @@ def test_the_pack_says_what_it_is(pack: store.Pack, checkpoint: Path) -> None:
 
 def test_training_starts_from_the_pack(pack: store.Pack, vqgan: VQModel) -> None:
     start = load_start(pack.weights_path)
-    assert torch.equal(start.base, vqgan.quantize.embedding.weight)
+    factor = pack.manifest.training["latents_times"]
+    assert torch.equal(start.base, vqgan.quantize.embedding.weight * factor)
     assert torch.equal(start.codebooks[HIGHEST], start.base)
     start.net()
 
@@ -146,9 +151,67 @@ def test_halves_stay_halves(vqgan: VQModel, picture: np.ndarray, tmp_path: Path)
     assert np.abs(floats_of(pack, picture, HIGHEST) - as_taming(rounded, picture)[1]).max() <= 1e-5
 
 
+@pytest.mark.parametrize("kind", [VQModel, GumbelVQ])
+@pytest.mark.parametrize("size", [0.013, 70.0])
+def test_latents_of_any_size_come_to_about_1(
+    kind: type, size: float, picture: np.ndarray, tmp_path: Path
+) -> None:
+    model = make(kind)
+    embedding = model.quantize.embed if kind is GumbelVQ else model.quantize.embedding
+    with torch.no_grad():
+        size = size / embedding.weight.square().mean().sqrt()
+        scaled = [embedding.weight]
+        scaled += [] if kind is GumbelVQ else [model.quant_conv.weight, model.quant_conv.bias]
+        for weight in scaled:
+            weight.mul_(size)
+        model.post_quant_conv.weight.div_(size)
+    torch.save(lightning(model), tmp_path / "a.ckpt")
+    pack = store.load(import_checkpoint(Order(tmp_path / "a.ckpt", "mine", tmp_path)))
+    words = torch.from_numpy(load(pack, device="cpu").codewords(HIGHEST))
+    factor = pack.manifest.training["latents_times"]
+    assert factor == (64 if size < 1 else 1 / 64)
+    assert torch.equal(words, embedding.weight * factor)
+    indices, painted = as_taming(model, picture)
+    assert np.array_equal(load(pack, device="cpu").to_indices(picture, HIGHEST), indices)
+    assert np.abs(floats_of(pack, picture, HIGHEST) - painted).max() <= 1e-5
+
+
+def test_halves_too_small_to_be_scaled_become_floats(
+    vqgan: VQModel, picture: np.ndarray, tmp_path: Path
+) -> None:
+    state = {key: value.clone() for key, value in vqgan.state_dict().items()}
+    for key in ("quantize.embedding.weight", "quant_conv.weight", "quant_conv.bias"):
+        state[key] *= 2.0**-9
+    state = {key: value.half() for key, value in state.items()}
+    state["post_quant_conv.weight"] = (vqgan.post_quant_conv.weight * 2.0**-6).half()
+    torch.save({"model": state}, tmp_path / "half.pt")
+    pack = store.load(import_checkpoint(Order(tmp_path / "half.pt", "half", tmp_path)))
+    with safe_open(pack.weights_path, framework="pt") as file:
+        assert file.get_tensor("net.post_quant_conv.weight").dtype == torch.float32
+        assert file.get_tensor("net.quant_conv.weight").dtype == torch.float16
+    rounded = make()
+    rounded.load_state_dict({key: value.float() for key, value in state.items()})
+    indices, painted = as_taming(rounded, picture)
+    assert np.array_equal(load(pack, device="cpu").to_indices(picture, HIGHEST), indices)
+    assert np.abs(floats_of(pack, picture, HIGHEST) - painted).max() <= 1e-5
+
+
 def test_a_name_that_is_taken_is_refused_before_work(pack: store.Pack, tmp_path: Path) -> None:
     before = pack.manifest
     order = Order(tmp_path / "none.ckpt", "mine", pack.path.parent)
     with pytest.raises(VqcError, match="--force"):
         import_checkpoint(order)
     assert store.load(pack.path).manifest == before
+
+
+def test_a_replaced_pack_leaves_no_restorer(
+    checkpoint: Path, tiny_restorer_pack: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_restorer_pack, tmp_path / "mine")
+    assert (tmp_path / "mine" / store.RESTORER_NAME).exists()
+    pack = store.load(import_checkpoint(Order(checkpoint, "mine", tmp_path, is_forced=True)))
+    pack.check()
+    assert pack.manifest.restorer is None
+    assert {path.name for path in pack.path.iterdir()} == {
+        *("CARD.md", "manifest.toml", "weights.safetensors")
+    }
