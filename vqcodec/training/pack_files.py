@@ -11,6 +11,7 @@ from typing import Any
 
 from vqcodec.errors import OutputError, OutputExistsError
 from vqcodec.packs.manifest import MANIFEST_NAME, read_manifest
+from vqcodec.packs.store import RESTORER_NAME
 from vqcodec.training.card import card
 
 CARD_NAME = "CARD.md"
@@ -27,6 +28,8 @@ def refuse_to_replace(out: Path, is_forced: bool) -> None:
 
 def write_pack(out: Path, blobs: Mapping[str, bytes], manifest: Mapping[str, Any]) -> Path:
     """Write all files beside their places, then move them: a reader never sees half a pack.
+
+    The restorer of a pack that is replaced goes, unless there is another among the files.
 
     Args:
         out: folder of the pack, made where it is missing.
@@ -48,6 +51,8 @@ def write_pack(out: Path, blobs: Mapping[str, bytes], manifest: Mapping[str, Any
             temporaries[name].write_bytes(data)
         for name, temporary in temporaries.items():
             os.replace(temporary, out / name)
+        if RESTORER_NAME not in files:
+            (out / RESTORER_NAME).unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{out}: {error.strerror or error}.", path=out) from error
     finally:  # of what failed nothing stays, not even after Ctrl-C
