@@ -152,9 +152,13 @@ def test_done_stages_are_skipped_and_longer_budgets_go_on(
     machine = _machine(tmp_path / "run", photos, steps=4, is_resumed=True, say=said.append)
     stages.run_stages(recipe, machine)
     assert [line.split(":")[1] for line in said] == [" done before (4 steps)"] * 3
+    last = tmp_path / "run" / "tiers" / "last.pt"
+    checkpoint.save_last(last, {**checkpoint.load_last(last), "spent": 90.0})
     stages.run_stages(recipe, replace(machine, steps=5), ("tiers",))
-    assert any(line.startswith("resumed at step 4, ") for line in said)
-    assert checkpoint.load_last(tmp_path / "run" / "tiers" / "last.pt")["step"] == 5
+    assert "resumed at step 4, 1.5 minutes spent" in said
+    after = checkpoint.load_last(last)
+    assert after["step"] == 5
+    assert after["spent"] > 90, "the time of both runs counts"
 
 
 def test_the_tokenizer_resumes_after_its_codebook_was_fitted(
