@@ -119,7 +119,9 @@ def tokenizer(console: Console, recipe: str, **options: Any) -> None:
 @click.command(
     "tiers",
     epilog=shared.examples(
-        "vqcodec train tiers --from photo-3 --data my-photos/ --weights nets/ --out runs/tuned"
+        "vqcodec train tiers --from photo-3 --data my-photos/ --weights nets/ --out runs/tuned",
+        "vqcodec train tiers --from models/mine --recipe paper --data photos/ --weights nets/"
+        " --out runs/mine",
     ),
 )
 @recipe_option(default="fine-tune")
