@@ -35,7 +35,8 @@ def prepare(start: Start) -> str:
     rescale(start, power)
     start.config = {**start.config, "n_tiers": tiers[-1]}
     start.add_tiers()
-    return f"1x1 convolutions for {tiers[-1]} tiers, latents times 2^{power}"
+    scaled = f", latents times 2^{power}" if power else ""
+    return f"1x1 convolutions for {tiers[-1]} tiers{scaled}"
 
 
 def unit_power(words: Tensor) -> int:

@@ -128,7 +128,7 @@ def test_what_a_stage_begins_with_is_the_imported_network(kind: str, tmp_path: P
     nets = load(store.load(imported(tmp_path / "mine", kind)), device="cpu")
     start = checkpoint.load_start(tmp_path / "mine" / "weights.safetensors")
     said = prepare(start)
-    assert said.startswith("1x1 convolutions for 3 tiers, latents times 2^")
+    assert said.startswith("1x1 convolutions for 3 tiers")
     model = start.tokenizer()
     assert 0.5 < float(start.codebooks[3].square().mean().sqrt()) < 2
     image = torch.rand(1, 3, 32, 64) * 2 - 1
