@@ -171,6 +171,12 @@ def test_latents_of_any_size_come_to_about_1(
     factor = pack.manifest.training["latents_times"]
     assert factor == (64 if size < 1 else 1 / 64)
     assert torch.equal(words, embedding.weight * factor)
+    net = load(pack, device="cpu").net
+    unscaled = copy.deepcopy(net)
+    codes = words[torch.arange(24).view(1, 4, 6)].permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        unscaled.post_quant_conv.weight.mul_(factor)
+        assert torch.equal(net.decode(codes, HIGHEST), unscaled.decode(codes / factor, HIGHEST))
     indices, painted = as_taming(model, picture)
     assert np.array_equal(load(pack, device="cpu").to_indices(picture, HIGHEST), indices)
     assert np.abs(floats_of(pack, picture, HIGHEST) - painted).max() <= 1e-5
