@@ -101,8 +101,8 @@ def compress(
     nets = load(pack, device=device, threads=threads)
     if not _layers(nets.net):
         raise InputError(
-            f"model pack '{pack.name}' has no kernel of {SMALLEST_INT8:,} weights or more: there is "
-            "nothing to compress."
+            f"model pack '{pack.name}' has no kernel of {SMALLEST_INT8:,} weights or more: there "
+            "is nothing to compress."
         )
     kernels: Kernels = {}
     if method in CALIBRATED:

@@ -30,10 +30,14 @@ def card(manifest: Manifest, n_parameters: int, rows: Sequence[Row], measured_on
         f"{manifest.stride}",
         f"- Weights: {size:,} bytes, sha256 `{manifest.weights_sha256}`",
         f"- Licence of the weights: {manifest.licence or 'not stated'}",
-        "",
-        "## Quality",
-        "",
     ]
+    if manifest.compressed is not None:
+        made = manifest.compressed
+        lines.append(
+            f"- Compressed: {made.method} at {made.bits} bits, from {made.of} (sha256 "
+            f"`{made.of_sha256}`), whose files it reads and writes"
+        )
+    lines += ["", "## Quality", ""]
     if rows:
         names = list(rows[0].distances)
         head = ["", "K", *names, "PSNR, dB", "codes in use", "bits per index"]

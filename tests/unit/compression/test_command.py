@@ -32,6 +32,7 @@ def test_a_pack_by_its_folder_becomes_one_that_show_explains(
     assert f"of tiny's {wider.manifest.weights_size_bytes:,}" in result.stderr
     shown = CliRunner().invoke(cli, ["models", "show", str(out)])
     assert "compressed   tiny, int at 4 bits" in shown.stdout
+    assert "Compressed: int at 4 bits, from tiny" in (out / "CARD.md").read_text()
     again = run(wider.path, "--bits", "4", "--method", "int", "--out", out)
     assert again.exit_code == 3
     assert "--force" in again.stderr
