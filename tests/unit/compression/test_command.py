@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from vqcodec.cli.main import cli
+from vqcodec.cli.reference import JSON_FIELDS
 from vqcodec.packs import store
 
 FOLDER = Path(__file__).parents[2] / "packs"
@@ -26,6 +27,7 @@ def test_a_pack_by_its_folder_becomes_one_that_show_explains(
     result = run(wider.path, "--bits", "4", "--method", "int", "--out", out, "--json")
     assert result.exit_code == 0, result.output
     record = json.loads(result.stdout)
+    assert set(record) == {"schema", *JSON_FIELDS[record["schema"]]}
     assert record["schema"] == "vqcodec.models.compress/1"
     assert record["compressed_from"] == record["of"] == "tiny"
     assert record["name"] == "wider-int4"

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from vqcodec.cli.main import cli
+from vqcodec.cli.reference import JSON_FIELDS
 from vqcodec.packs import store
 
 
@@ -64,6 +65,7 @@ def test_its_json_names_the_pack(checkpoint: Path, tmp_path: Path) -> None:
     result = run("models", "import", checkpoint, "--name", "a", "--out", "packs", "--json", "-q")
     assert result.stderr == ""
     record = json.loads(result.stdout)
+    assert set(record) == {"schema", *JSON_FIELDS[record["schema"]]}
     assert record["schema"] == "vqcodec.models.import/1"
     assert (record["name"], record["path"], record["stride"]) == ("a", "packs/a", 16)
     assert [entry["codebook_size"] for entry in record["tiers"]] == [8, 16, 32, 64]
