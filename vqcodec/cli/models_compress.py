@@ -94,7 +94,7 @@ def compress_pack(
 
     PACK is a pack's name or folder. Codebooks, tables and restorer stay as they
     are, and so does the weights id; only the networks' kernels are coded. The
-    embedded model takes about ten minutes of one core.
+    embedded model took 12 to 18 minutes of a core that other work shared.
     """
     if bits not in _BITS[method]:
         raise click.UsageError(f"--method {method} knows {_BITS[method]} bits.")

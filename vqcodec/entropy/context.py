@@ -134,11 +134,12 @@ class ContextModel:
         n = len(neighbours)
         space = Space(n, self.size) if space is None else space
         logits, entries, rows = space.logits[:n], space.entries[:n], space.rows[:n]
+        queries = self._queries(neighbours)
         # Everything here is a finite integer. A BLAS may flag what it computes beside a small
         # matrix and throws away (seen once with OpenBLAS 0.3.31 and eight words); were a result no
         # number, the cast to integers below would warn.
         with np.errstate(invalid="ignore"):
-            np.matmul(self._queries(neighbours), self._keys, out=logits)
+            np.matmul(queries, self._keys, out=logits)
         logits += self._logit_bias
         # Differences above 2**24 / 16 may round here; like all above 575 they take the last entry.
         np.subtract(logits.max(axis=1, keepdims=True), logits, out=logits)

@@ -198,3 +198,11 @@ def test_a_wrong_model_is_the_callers_mistake() -> None:
         model_of({**tensors, "shifts": np.array([0, 8, 8], np.uint8)})
     with pytest.raises(ValueError, match="sums reach"):
         model_of({**tensors, "bias": tensors["bias"] + 2**24})
+
+
+def test_a_result_that_is_no_number_does_not_pass_in_silence() -> None:
+    # The flag of the product itself is ignored; this is what stands behind it.
+    model = model_of(random_tensors(8))
+    model._keys[0, 3] = np.nan
+    with pytest.raises(RuntimeWarning, match="invalid value"):
+        model.rows(np.zeros((2, len(model.offsets)), np.int32))
