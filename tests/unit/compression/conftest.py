@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
+from tests.one_thread import one_thread  # noqa: F401  (autouse)
 from vqcodec.packs import store
 
 MAKER = Path(__file__).parents[2] / "packs" / "make_tiny.py"
@@ -21,14 +20,6 @@ WIDER = {
     "decoder_channels": [8, 12, 24, 48],
     "decoder_blocks": [1, 1, 1, 2],
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

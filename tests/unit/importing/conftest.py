@@ -6,7 +6,6 @@ import argparse
 import contextlib
 import io
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,8 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor, nn
+
+from tests.one_thread import one_thread  # noqa: F401  (autouse)
 
 pytest.importorskip("taming", reason="taming-transformers is not installed (extra [taming])")
 
@@ -115,14 +116,6 @@ def lightning(model: nn.Module, state: dict | None = None) -> dict:
         "hparams_name": "kwargs",
         "hyper_parameters": argparse.Namespace(embed_dim=16),
     }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.one_thread import one_thread  # noqa: F401  (autouse)
 from vqcodec.training.perceptual import LPIPS_NETS
 
 RECIPE = """\
@@ -64,14 +64,6 @@ paint_crop = 2
 [training]
 sources = "made up"
 """
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
