@@ -33,6 +33,7 @@ print(json.dumps([light, code or 0, "torch" in sys.modules]), file=sys.stderr)
         ["verify", "{golden}"],
         ["verify", "{context}"],
         ["models", "list"],
+        ["view", "--help"],
     ],
     ids=" ".join,
 )

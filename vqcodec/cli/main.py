@@ -27,6 +27,7 @@ COMMANDS: Final[dict[str, str]] = {
     "impair": "Lose packets of .vqc files and flip bits, as a bad channel does.",
     "send": "Send the packets of a .vqc file over UDP, one a datagram.",
     "receive": "Receive the packets of a .vqc file over UDP.",
+    "view": "Open .vqc files and make them of photos, in a browser.",
     "models": "List and check model packs; make one of a checkpoint.",
     "train": "Make a model pack from photos.",
 }

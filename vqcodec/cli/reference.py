@@ -155,6 +155,10 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "n_repeated": "packets that came again, left out",
         "size_bytes": "of the output",
     },
+    "vqcodec.view/1": {
+        "path": "the input, `stdin` for `-`, null without one",
+        "url": "address of the page",
+    },
     "vqcodec.models.list/1": _PACK,
     "vqcodec.models.show/1": {
         **_PACK,
