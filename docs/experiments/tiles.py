@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from vqcodec.nets import tiles
+from vqcodec import tiles
 from vqcodec.nets.autoencoder import Autoencoder
 from vqcodec.nets.quantizer import nearest
 from vqcodec.training.checkpoint import find_start, load_start

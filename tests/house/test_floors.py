@@ -18,17 +18,17 @@ MAX_LINES = 300
 FLOORS: list[set[str]] = [
     {"errors"},
     {"bitstream", "entropy", "indices", "pixels"},
-    {"payload", "packing", "fec", "packs", "inspection", "channel", "ratecontrol"},
-    {"verification", "transport", "reception", "nets", "rdo"},
+    {"payload", "packing", "fec", "packs", "inspection", "channel", "ratecontrol", "tiles"},
+    {"verification", "transport", "viewing", "reception", "nets", "rdo"},
     {"painting"},
     {"codec"},
     {"__init__"},
-    {"training"},
+    {"training", "pillow"},
     {"compression", "importing"},
     {"cli"},
     {"__main__"},
 ]
-STDLIB_ONLY = {"errors", "bitstream", "inspection", "channel", "transport", "__init__"}
+STDLIB_ONLY = {"errors", "bitstream", "inspection", "channel", "transport", "viewing", "__init__"}
 TORCH_UNITS = {"nets", "training", "compression", "importing"}  # the only ones that import torch
 
 

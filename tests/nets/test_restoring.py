@@ -23,9 +23,9 @@ from vqcodec.errors import PackError
 from vqcodec.nets import restoring
 from vqcodec.nets.restorer import HEAD, WINDOW, Restorer, WindowAttention
 from vqcodec.nets.restoring import LoadedRestorer, Restored, load_restorer
-from vqcodec.nets.tiles import cut
 from vqcodec.packs import store
 from vqcodec.packs.store import RESTORER_NAME
+from vqcodec.tiles import cut
 from vqcodec.training.pack_files import write_pack
 
 TIER, SIZE = 3, 32

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from vqcodec import tiles
 from vqcodec.errors import BackendError
-from vqcodec.nets import tiles
 from vqcodec.nets.autoencoder import Autoencoder, build
 from vqcodec.nets.load import Nets
 from vqcodec.nets.quantizer import nearest

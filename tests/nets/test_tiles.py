@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vqcodec.nets import tiles
+from vqcodec import tiles
 from vqcodec.nets.load import Nets, load
 from vqcodec.packs import store
 

@@ -1,4 +1,4 @@
-"""The networks: image to latent to image, the search for the nearest codeword, and tiles.
+"""The networks in torch: image to latent to image, and the search for the nearest codeword.
 
 Numpy arrays come in and go out through `load.Nets`; tensors stay inside this room.
 """

@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from vqcodec import tiles
 from vqcodec.errors import PackError
-from vqcodec.nets import tiles
+from vqcodec.packs.networks import Limit, checked
 
 MAX_PARAMETERS = 1 << 29  # 2 GiB in float32; taming's largest f16 net has 9e7
 
@@ -108,54 +109,6 @@ def build(kind: str, config: Mapping[str, Any]) -> Autoencoder:
     net = by_name[kind](**checked(config, by_name[kind].LIMITS))
     net.config = dict(config)
     return net
-
-
-class Limit:
-    """What one key of a network's config may be.
-
-    Args:
-        low: smallest value.
-        high: largest value.
-        length: None for a single integer, else the allowed numbers of integers in a list.
-    """
-
-    def __init__(self, low: int, high: int, length: range | None = None) -> None:
-        self.low, self.high, self.length = low, high, length
-
-    def check(self, key: str, value: Any) -> int | tuple[int, ...]:
-        """Return the value, lists as tuples; PackError when it is not allowed."""
-        if self.length is None:
-            return self._integer(key, value)
-        if not isinstance(value, list | tuple) or len(value) not in self.length:
-            sizes = f"{self.length.start} to {self.length.stop - 1}"
-            raise PackError(f"manifest: net.config.{key} is {value!r}; wanted {sizes} integers.")
-        return tuple(self._integer(key, item) for item in value)
-
-    def _integer(self, key: str, value: Any) -> int:
-        is_int = isinstance(value, int) and not isinstance(value, bool)
-        if not is_int or not self.low <= value <= self.high:
-            raise PackError(
-                f"manifest: net.config.{key} is {value!r}; "
-                f"wanted an integer from {self.low} to {self.high}.",
-                field=f"net.config.{key}",
-                found=value,
-            )
-        return int(value)
-
-
-def checked(config: Mapping[str, Any], limits: Mapping[str, Limit]) -> dict[str, Any]:
-    """Return the config with every value checked.
-
-    Raises:
-        PackError: a key is unknown or a value is outside its limits.
-    """
-    unknown = sorted(set(config) - set(limits))
-    if unknown:
-        raise PackError(
-            f"manifest: net.config has the unknown key {unknown[0]!r}; known: {', '.join(limits)}.",
-            field=f"net.config.{unknown[0]}",
-        )
-    return {key: limits[key].check(key, value) for key, value in config.items()}
 
 
 def count_parameters(net: nn.Module) -> int:

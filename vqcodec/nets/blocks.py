@@ -23,8 +23,6 @@ def conv(c_in: int, c_out: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
 class Plain(nn.Module):
     """Residual block of two 3x3 convolutions, (B, C, H, W) to the same; reach 2 positions."""
 
-    REACH = 2
-
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.a, self.b = conv(channels, channels), conv(channels, channels)
@@ -38,8 +36,6 @@ class Plain(nn.Module):
 
 class Neck(nn.Module):
     """Residual bottleneck: 1x1 to C / 2, 3x3, 1x1 back; few weights at many channels; reach 1."""
-
-    REACH = 1
 
     def __init__(self, channels: int) -> None:
         super().__init__()

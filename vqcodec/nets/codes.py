@@ -18,15 +18,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec.errors import PackError
+from vqcodec.packs.codes import MAX_DIM, MAX_WORDS, pack_bits, unpack_bits
 
 SUFFIXES = ("codes", "words", "restore", "scale")
-MAX_WORDS, MAX_DIM = 1 << 16, 64
 
 
 def to_codes(
@@ -42,7 +40,7 @@ def to_codes(
     """
     bits = len(words).bit_length() - 1
     out = {
-        "codes": torch.from_numpy(_packed(codes.cpu().numpy(), bits)),
+        "codes": torch.from_numpy(pack_bits(codes.cpu().numpy(), bits)),
         "words": words.detach().half().contiguous(),
         "scale": scale.detach().half().contiguous(),
     }
@@ -86,23 +84,6 @@ def from_codes(key: str, parts: Mapping[str, Tensor], shape: Sequence[int]) -> T
             field=f"{key}.codes",
         )
     table = words.float() if restore is None else words.float() @ restore.float().t()  # (k, d)
-    found = torch.from_numpy(_unpacked(codes.numpy(), bits, shape[0] * per_row))
+    found = torch.from_numpy(unpack_bits(codes.numpy(), bits, shape[0] * per_row))
     rows = table.index_select(0, found).view(shape[0], per_row * dim)
     return rows.mul_(scale.float()[:, None])[:, :columns].reshape(tuple(shape))
-
-
-def _packed(codes: NDArray[np.integer], bits: int) -> NDArray[np.uint8]:
-    """Integers in [0, 2**bits) one after the other, most significant bit first."""
-    if bits == 8:
-        return codes.astype(np.uint8)
-    shifts = np.arange(bits - 1, -1, -1, dtype=np.uint32)
-    return np.packbits((codes.astype(np.uint32)[:, None] >> shifts & 1).astype(np.uint8))
-
-
-def _unpacked(packed: NDArray[np.uint8], bits: int, n: int) -> NDArray[np.int32]:
-    """The inverse of `_packed` for n integers."""
-    if bits == 8:
-        return packed.astype(np.int32)
-    whole = np.zeros((n, 16), np.uint8)  # numpy has bytes from bits, so codes become two of them
-    whole[:, 16 - bits :] = np.unpackbits(packed, count=n * bits).reshape(n, bits)
-    return np.packbits(whole).view(">u2").astype(np.int32)

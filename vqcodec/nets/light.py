@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqcodec.bitstream.layout import TIERS
-from vqcodec.nets.autoencoder import Autoencoder, Limit
+from vqcodec.nets.autoencoder import Autoencoder
 from vqcodec.nets.blocks import Neck, Plain, Stage, conv
-
-STRIDE = 16
-# Positions around a tile that `decode` is shown. Its full reach is 16, but what comes from beyond 8
-# is lost in rounding: tiles then agree with the whole image to 90 dB (docs/TRAINING.md, "Tiles").
-ENOUGH_HALO = 8
+from vqcodec.packs.networks import LightPlan
 
 
 class Encoder(nn.Module):
@@ -104,30 +98,30 @@ class LightVqgan(Autoencoder):
 
     kind = "light"
     on_sphere = True
-    LIMITS: ClassVar[dict[str, Limit]] = {
-        "latent_dim": Limit(1, 1024),
-        "encoder_channels": Limit(1, 2048, range(3, 4)),
-        "encoder_blocks": Limit(0, 64, range(3, 4)),
-        "decoder_channels": Limit(1, 2048, range(4, 5)),
-        "decoder_blocks": Limit(0, 64, range(4, 5)),
-        "n_tiers": Limit(1, max(TIERS)),
-    }
+    LIMITS = LightPlan.LIMITS
 
     def __init__(
         self,
-        latent_dim: int = 32,
-        encoder_channels: Sequence[int] = (64, 128, 320),
-        encoder_blocks: Sequence[int] = (1, 2, 4),
-        decoder_channels: Sequence[int] = (32, 64, 192, 448),
-        decoder_blocks: Sequence[int] = (1, 2, 3, 10),
-        n_tiers: int = 9,
+        latent_dim: int = LightPlan.latent_dim,
+        encoder_channels: Sequence[int] = LightPlan.encoder_channels,
+        encoder_blocks: Sequence[int] = LightPlan.encoder_blocks,
+        decoder_channels: Sequence[int] = LightPlan.decoder_channels,
+        decoder_blocks: Sequence[int] = LightPlan.decoder_blocks,
+        n_tiers: int = LightPlan.n_tiers,
     ) -> None:
         super().__init__()
-        self.stride, self.latent_dim, self.n_tiers = STRIDE, latent_dim, n_tiers
+        plan = LightPlan(
+            latent_dim,
+            tuple(encoder_channels),
+            tuple(encoder_blocks),
+            tuple(decoder_channels),
+            tuple(decoder_blocks),
+            n_tiers,
+        )
+        self.stride, self.latent_dim, self.n_tiers = plan.STRIDE, latent_dim, n_tiers
         self.encoder = Encoder(encoder_channels, encoder_blocks, latent_dim, n_tiers)
         self.decoder = Decoder(decoder_channels, decoder_blocks, latent_dim, n_tiers)
-        self.encoder_halo = _encoder_reach(encoder_blocks)
-        self.decoder_halo = min(_decoder_reach(decoder_blocks), ENOUGH_HALO)
+        self.encoder_halo, self.decoder_halo = plan.encoder_halo, plan.decoder_halo
 
     def encode(self, image: Tensor, tier: int | Tensor) -> Tensor:
         """(B, 3, H, W) to (B, D, h, w); every latent vector has norm sqrt(D)."""
@@ -139,19 +133,3 @@ class LightVqgan(Autoencoder):
         """(B, D, h, w) codewords to (B, 3, 16 h, 16 w)."""
         out: Tensor = self.decoder(latent, tier)
         return out
-
-
-def _encoder_reach(n_blocks: Sequence[int]) -> int:
-    """Latent positions that a pixel's change can travel in `encode`, rounded up."""
-    pixels = 4 * (1 + Plain.REACH * n_blocks[0] + 1)  # stem and the step down, at stride 4
-    pixels += 8 * (Plain.REACH * n_blocks[1] + 1)
-    pixels += STRIDE * Neck.REACH * n_blocks[2]
-    return -(-pixels // STRIDE)
-
-
-def _decoder_reach(n_blocks: Sequence[int]) -> int:
-    """Latent positions that a codeword's change can travel in `decode`, rounded up."""
-    pixels = STRIDE * (1 + Neck.REACH * n_blocks[3])
-    pixels += 8 * Plain.REACH * n_blocks[2] + 4 * Plain.REACH * n_blocks[1]
-    pixels += 2 * (Plain.REACH * n_blocks[0] + 1)
-    return -(-pixels // STRIDE)

@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vqcodec import tiles
 from vqcodec.errors import PackError
-from vqcodec.nets import tiles
 from vqcodec.nets.autoencoder import MAX_PARAMETERS, Autoencoder, build, count_parameters
 from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.machine import guarded, resolve_device
 from vqcodec.nets.quantizer import nearest
 from vqcodec.nets.stored import codewords, fill, read_weights
-from vqcodec.nets.tiles import Progress
+from vqcodec.tiles import Progress
 
 if TYPE_CHECKING:
     from vqcodec.packs.store import Pack

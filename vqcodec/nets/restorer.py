@@ -10,20 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-WINDOW: Final = 8  # positions along a window's side
-HEAD: Final = 32  # channels of an attention head
-STEM: Final = (
-    5  # side of the first convolution: what two rows and columns around tell comes cheaply
-)
-EXPANSION: Final = 4
-OUTSIDE: Final = -1e4  # added to the attention paid to places outside the map
+from vqcodec.packs.networks import EXPANSION, HEAD, OUTSIDE, STEM, WINDOW, distances
 
 
 class WindowAttention(nn.Module):
@@ -65,11 +57,8 @@ class WindowAttention(nn.Module):
 @lru_cache(maxsize=4)
 def _distances(device: torch.device) -> Tensor:
     """(64, 64) numbers that tell how far and where two places of a window lie from each other."""
-    row, column = np.divmod(np.arange(WINDOW * WINDOW), WINDOW)
-    rows, columns = row[:, None] - row, column[:, None] - column
-    number = (rows + WINDOW - 1) * (2 * WINDOW - 1) + columns + WINDOW - 1
     with torch.inference_mode(False):  # it is kept, and training refuses what that mode has made
-        return torch.from_numpy(number).to(device)
+        return torch.from_numpy(distances()).to(device)
 
 
 def _windows(x: Tensor) -> Tensor:

@@ -7,27 +7,27 @@ was received alone, so that a second run gives the same.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from vqcodec import tiles
 from vqcodec.errors import PackError
-from vqcodec.nets import tiles
 from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.machine import guarded, resolve_device
-from vqcodec.nets.restorer import HEAD, Restorer
+from vqcodec.nets.restorer import Restorer
 from vqcodec.nets.stored import codewords, fill, read_weights
+from vqcodec.packs.networks import RestorerPlan
 
 if TYPE_CHECKING:
     from vqcodec.packs.store import Pack
 
-HALO: Final = 16  # positions around a tile that the network sees: two windows
-_LIMITS: Final = {"width": 1024, "blocks": 32, "learned": 256}
+HALO: Final = RestorerPlan.HALO
 _LOGITS_AT_ONCE: Final = 1 << 22
 
 
@@ -150,7 +150,7 @@ def load_restorer(pack: Pack, *, device: str = "auto") -> LoadedRestorer:
     target = resolve_device(device)
     pack.check()
     pack.check_restorer()
-    width, blocks, learned = _config(entry.config, str(pack.path))
+    plan = RestorerPlan.of(entry.config, str(pack.path))
     stored = read_weights(pack.weights_path)
     first = stored.get(f"tier.{pack.manifest.tiers[0].tier}.codewords")
     dim = 0 if first is None or not first.dim() else first.shape[-1]
@@ -159,7 +159,7 @@ def load_restorer(pack: Pack, *, device: str = "auto") -> LoadedRestorer:
         for tier in pack.manifest.tiers
     }
     with torch.device("meta"):  # shapes only
-        net = Restorer(books, width, blocks, learned)
+        net = Restorer(books, plan.width, plan.blocks, plan.learned)
     tensors = read_weights(pack.restorer_path)
     try:
         fill(net, from_stored(tensors), "")
@@ -167,18 +167,3 @@ def load_restorer(pack: Pack, *, device: str = "auto") -> LoadedRestorer:
         message = f"{pack.restorer_path}: {error.message}"
         raise PackError(message, **error.details) from error
     return LoadedRestorer(net, target)
-
-
-def _config(config: Mapping[str, Any], place: str) -> tuple[int, int, int]:
-    """Width, blocks and learned columns of a manifest's table, checked."""
-    values = []
-    for key, most in _LIMITS.items():
-        value = config.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise PackError(
-                f"{place}: restorer: {key} is {value!r}, not a number from 1 to {most}."
-            )
-        values.append(value)
-    if values[0] % HEAD:
-        raise PackError(f"{place}: restorer: width {values[0]} is no multiple of {HEAD}.")
-    return values[0], values[1], values[2]

@@ -24,8 +24,9 @@ from torch.nn import functional as F
 
 from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import BackendError, PackError
-from vqcodec.nets.autoencoder import Autoencoder, Limit
+from vqcodec.nets.autoencoder import Autoencoder
 from vqcodec.nets.taming_layers import exchange, measured
+from vqcodec.packs.networks import Limit
 
 # What is seen at once, and how much of it lies around a tile's core: docs/TRAINING.md, "Tiles".
 WHOLE_PX, HALO_PX = 1024, 128
