@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 PROBE = """
 import json, sys
@@ -77,3 +78,32 @@ assert "torch" not in sys.modules
 def test_the_context_model_runs_without_torch(root: Path, tiny_pack: Path) -> None:
     folder = tiny_pack.with_name("tiny-context")
     subprocess.run([sys.executable, "-c", MAPS, str(folder)], cwd=root, check=True)
+
+
+OPENED = """
+import sys
+import vqcodec.pillow
+from PIL import Image
+
+with Image.open(sys.argv[1]) as image:
+    print(image.size, image.mode, image.info["vqcodec"]["tier"])
+    image.verify()
+loaded = {name.partition(".")[0] for name in sys.modules}
+assert not loaded & {"torch", "numpy", "onnx", "onnxruntime", "safetensors", "click"}, loaded
+with Image.open(sys.argv[2]) as image:
+    assert image.format == "PNG"
+del sys.modules["vqcodec.pillow"]
+import vqcodec.pillow
+assert Image.ID.count("VQC") == 1
+"""
+
+
+def test_pillow_opens_files_without_networks_or_a_pack(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (2, 1)).save(tmp_path / "a.png")
+    monkeypatch.setenv("VQCODEC_MODELS", str(tmp_path))
+    golden = root / "tests" / "golden" / "v1" / "tier8-picture.vqc"
+    command = [sys.executable, "-c", OPENED, str(golden), str(tmp_path / "a.png")]
+    done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    assert done.stdout == "(200, 300) RGB 8\n"

@@ -123,7 +123,7 @@ def read_image(data: bytes, *, max_pixels: int) -> tuple[NDArray[np.uint8], list
                 raise
             except Exception as error:
                 raise _broken(_one_line(error)) from error
-    return _upright(pixels, orientation), notes
+    return upright(pixels, orientation), notes
 
 
 def write_image(pixels: NDArray[np.uint8], suffix: str) -> bytes:
@@ -170,6 +170,17 @@ def check_suffix(suffix: str) -> None:
         raise OutputError(f"{found} that can be written. Choose one of {' '.join(IMAGE_SUFFIXES)}.")
 
 
+def upright(pixels: NDArray[np.uint8], orientation: object) -> NDArray[np.uint8]:
+    """Turn and mirror (H, W, 3) as EXIF's orientation 2 to 8 asks; anything else means upright."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
+
+
 @contextlib.contextmanager
 def _pillow_kept_quiet() -> Iterator[None]:
     """Silence Pillow's warnings and its process-wide pixel limit, which is lower than ours.
@@ -206,17 +217,6 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
 def _has_more_images(image: Image.Image) -> bool:
     """Whether an animation or further pages follow; those of a JPEG are mere previews."""
     return image.format != "MPO" and bool(getattr(image, "is_animated", False))
-
-
-def _upright(pixels: NDArray[np.uint8], orientation: object) -> NDArray[np.uint8]:
-    """Turn and mirror (H, W, 3) as EXIF's orientation 2 to 8 asks; anything else means upright."""
-    if orientation in (5, 6, 7, 8):
-        pixels = pixels.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    return np.ascontiguousarray(pixels)
 
 
 def _broken(reason: str) -> ImageError:
