@@ -187,8 +187,6 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
         options["n_packets"] = given["packets"]
     if "target_bpp" in given:
         raise ValueError("target_bpp is the command line's; give target_bytes")
-    if options.get("tier") is not None and options["tier"] not in TIERS:
-        raise ValueError(f"tier {options['tier']} is not one of {min(TIERS)} to {max(TIERS)}")
     # Pillow's writers leave out what they do not know, and programs count on that. These two ask
     # for something that their caller would miss.
     missed = [name for name in ("quality", "lossless") if given.get(name) not in (None, False)]
@@ -227,17 +225,16 @@ def _pixels(image: Image.Image, given: dict[str, Any]) -> NDArray[np.uint8]:
     return upright(pixels, orientation)
 
 
-def _orientation(exif: Image.Exif | bytes | None) -> int:
+def _orientation(exif: Image.Exif | bytes | None) -> object:
     """How a picture with this EXIF is to be turned; what cannot be read leaves it as it stands."""
-    if not exif:
-        return 1
-    if not isinstance(exif, Image.Exif):
-        data, exif = exif, Image.Exif()
-        try:
-            exif.load(data)
-        except (OSError, SyntaxError, struct.error):
-            return 1
-    return int(exif.get(ExifTags.Base.Orientation, 1))
+    tags = exif
+    try:
+        if exif and not isinstance(exif, Image.Exif):
+            tags = Image.Exif()
+            tags.load(exif)
+        return tags.get(ExifTags.Base.Orientation) if isinstance(tags, Image.Exif) else None
+    except (OSError, SyntaxError, struct.error):
+        return None
 
 
 Image.register_open(FORMAT, VqcImageFile, _accept)

@@ -134,3 +134,10 @@ def test_an_empty_image_is_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="empty image"):
             Image.new(mode, (0, 5)).save(tmp_path / "a.vqc", model="tiny")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_side_that_the_format_cannot_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="cannot write as VQC: 65536x1 pixels") as caught:
+        Image.new("L", (65536, 1)).save(tmp_path / "a.vqc", model="tiny")
+    assert isinstance(caught.value.__cause__, errors.ImageError)
+    assert list(tmp_path.iterdir()) == []
