@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import vqcodec.pillow  # noqa: F401  (registers the format)
 from tests.one_thread import one_thread  # noqa: F401  (autouse)
 from tests.unit.pillow.made import PICTURE, TESTS
 from vqcodec import codec
