@@ -1,5 +1,5 @@
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
-  test: { include: ["tests/format/**/*.test.ts"], pool: "threads", maxWorkers: 1 },
+  test: { include: ["tests/{format,unit}/**/*.test.ts"], pool: "threads", maxWorkers: 1 },
 });

@@ -1,0 +1,47 @@
+/** The exact search for the nearest codeword, as `vqcodec/nets/quantizer.py` makes it. */
+
+/**
+ * For every latent vector the codeword at the least squared distance; of equals, the lowest index.
+ *
+ * @param latents (D, n) by planes
+ * @param codewords (K, D) by rows
+ * @returns (n,) in [0, K)
+ */
+export function nearest(latents: Float32Array, codewords: Float32Array, dim: number): Int32Array {
+  const n = latents.length / dim;
+  const size = codewords.length / dim;
+  const found = new Int32Array(n);
+  const vector = new Float64Array(dim);
+  let last = 0;
+  for (let at = 0; at < n; at++) {
+    for (let d = 0; d < dim; d++) {
+      const value = latents[d * n + at];
+      vector[d] = Number.isFinite(value) ? value : 0;
+    }
+    // The neighbour's word first: the nearer the first guess, the sooner the others are dropped.
+    let best = last;
+    let least = distance(vector, codewords, last * dim, Infinity);
+    for (let word = 0, start = 0; word < size; word++, start += dim) {
+      const found = distance(vector, codewords, start, least);
+      if (found < least || (found === least && word < best)) {
+        least = found;
+        best = word;
+      }
+    }
+    found[at] = last = best;
+  }
+  return found;
+}
+
+/** Squared distance, or anything above `limit` as soon as that is passed. */
+function distance(vector: Float64Array, words: Float32Array, start: number, limit: number): number {
+  let sum = 0;
+  for (let d = 0; d < vector.length; d += 4) {
+    for (let part = d; part < d + 4 && part < vector.length; part++) {
+      const difference = vector[part] - words[start + part];
+      sum += difference * difference;
+    }
+    if (sum > limit) return sum;
+  }
+  return sum;
+}
