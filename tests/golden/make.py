@@ -4,8 +4,10 @@ tests.golden.make`.
 Valid files: header, coding, layout and map of every kind, with the tables of `tests/packs/tiny`, in
 coding mode "context" with those of `tests/packs/tiny-context`, of stride 8 with those of
 `tests/packs/tiny-f8`.
-Bad files: what a decoder must refuse, named after the error. A golden of a released version is
-never rewritten: a change shows as a difference in git, and needs a new format version.
+Bad files: what a decoder must refuse, named after the error, and in `bad/messages.json` the
+sentence with which it is refused, which our other decoders repeat. A golden of a released version
+is never rewritten: a change shows as a difference in git, and needs a new format version. Sentences
+may be bettered.
 """
 
 from __future__ import annotations
@@ -20,9 +22,12 @@ from numpy.typing import NDArray
 
 from vqcodec import fec
 from vqcodec.bitstream import container
+from vqcodec.bitstream.layout import MAX_PIXELS
 from vqcodec.bitstream.packets import Header, write_packet
+from vqcodec.errors import VqcError
 from vqcodec.packs import store
 from vqcodec.payload import encode_index_map
+from vqcodec.reception import receive
 
 HERE = Path(__file__).parent
 TINY = HERE.parent / "packs" / "tiny"
@@ -205,6 +210,18 @@ def bad_files() -> dict[str, bytes]:
     }
 
 
+def refusals() -> dict[str, dict[str, str]]:
+    """What is said of each bad file: name -> the error's class and sentence."""
+    told = {}
+    for name, data in sorted(bad_files().items()):
+        pack = TINY_CONTEXT if "-context-" in name else TINY_F8 if "-f8-" in name else TINY
+        try:
+            receive(data, model=pack, max_pixels=MAX_PIXELS, strict=True)
+        except VqcError as error:
+            told[f"{name}.vqc"] = {"error": type(error).__name__, "message": error.message}
+    return told
+
+
 def main() -> None:
     """Write everything below tests/golden/v1."""
     folder = HERE / "v1"
@@ -233,6 +250,7 @@ def main() -> None:
         (folder / f"{name}.json").write_text(json.dumps(facts, indent=1) + "\n")
     for name, data in bad_files().items():
         (folder / "bad" / f"{name}.vqc").write_bytes(data)
+    (folder / "bad" / "messages.json").write_text(json.dumps(refusals(), indent=1) + "\n")
 
 
 if __name__ == "__main__":

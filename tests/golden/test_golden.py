@@ -117,6 +117,12 @@ def test_bad_files_are_refused_by_name(path, tables) -> None:
         mine.read_by_document(data)
 
 
+def test_the_sentences_about_bad_files_are_written_down() -> None:
+    told = json.loads((V1 / "bad" / "messages.json").read_text())
+    assert told == make.refusals()
+    assert told.keys() == {path.name for path in BAD}
+
+
 def test_there_are_golden_files() -> None:
     assert len(GOOD) == len(make.VALID)
     assert {path.stem for path in BAD} == set(make.bad_files())
