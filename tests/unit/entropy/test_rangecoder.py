@@ -17,6 +17,7 @@ TABLE = np.array([40000, 16000, 8000, 1000, 400, 100, 35, 1], np.uint16)
         ([0, 1, 0, 2, 0, 0, 3, 1, 0, 7], "744f0b6e"),
         ([0] * 6, ""),
         ([7, 7, 7], "fffffffffdfe"),
+        ([2], "db"),
         ([], ""),
     ],
 )
@@ -24,6 +25,12 @@ def test_payloads_are_those_of_the_format_document(symbols, payload) -> None:
     coded = rangecoder.encode(np.array(symbols, np.int32), TABLE)
     assert coded.hex() == payload
     assert rangecoder.decode(coded, len(symbols), TABLE).tolist() == symbols
+
+
+def test_of_equally_short_payloads_that_of_least_value_is_written() -> None:
+    alike = [p for p in range(1, 256) if rangecoder.decode(bytes([p]), 1, TABLE).tolist() == [2]]
+    assert (alike[0], alike[-1], len(alike)) == (0xDB, 0xF9, 31)
+    assert rangecoder.encode(np.array([2], np.int32), TABLE) == bytes([alike[0]])
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
