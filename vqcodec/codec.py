@@ -1,21 +1,21 @@
 """The main path: pixels to a file and back. The only room that sees both halves of the house.
 
 encode: pad to the stride, networks to an index map, coding mode, packets, parity, file; for a
-target size this is done for the few tiers that may fit. decode: the same backwards. torch is loaded
-with the networks, after everything that can fail without it.
+target size this is done for the few tiers that may fit. decode: the same backwards. torch, or
+onnxruntime in its place, is loaded with the networks, after everything that can fail without it.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vqcodec.backends import Progress
 from vqcodec.bitstream import container
 from vqcodec.bitstream.layout import CODINGS, MAX_PIXELS, MAX_SIDE
 from vqcodec.bitstream.packets import Header
@@ -29,8 +29,6 @@ from vqcodec.pixels import frame
 from vqcodec.ratecontrol import largest_within
 from vqcodec.rdo import DEFAULT_RDO, check_weight, choose
 from vqcodec.reception import Losses, receive
-
-Progress = Callable[[int, int], None]
 
 
 def encode(
@@ -47,6 +45,7 @@ def encode(
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
+    backend: str = "auto",
 ) -> bytes:
     """Encode an image.
 
@@ -69,9 +68,11 @@ def encode(
         fec: parity packets to add, as a share of the data packets up to 4, rounded up: so many
             packets can be lost and rebuilt. It takes two data packets or more.
         device: "auto", "cpu" or "cuda[:N]".
-        threads: for the networks; None leaves torch's choice.
+        threads: for the networks; None leaves the backend's choice.
         progress: called with (tiles done, tiles in all), for a target from 0 again for each tier
             that is tried.
+        backend: what runs the networks, "torch" or "onnx" (onnxruntime, on the CPU); "auto" takes
+            torch where it is installed.
 
     Returns:
         The `.vqc` file.
@@ -83,8 +84,9 @@ def encode(
             most packets one is larger than `mtu`.
         FileError: `fec` with an `mtu` that has room for everything in one packet (for a target, two
             packets are taken then).
-        ModelError: the pack is missing, broken, or has no such tier or no context model for it.
-        BackendError: torch or the device is missing, or memory ran out.
+        ModelError: the pack is missing, broken, not for this backend, or lacks the tier or its
+            context model.
+        BackendError: the backend or the device is missing, or memory ran out.
 
     Example:
         >>> import numpy as np, vqcodec
@@ -116,7 +118,7 @@ def encode(
         tables = pack.tables(tier, "context" if rdo else coding)
         if coding == "auto" and count == 1:
             tables = tables[0], pack.context(tier)
-        nets = load_nets(pack, device, threads)
+        nets = load_nets(pack, device, threads, backend)
         padded = frame.pad(pixels, pack.manifest.stride)
         weight = DEFAULT_RDO if rdo is None else rdo
         if tables[1] is not None and count == 1 and weight:
@@ -167,6 +169,7 @@ class Decoded:
         restorer: which one filled the gaps; None where there were none.
         entropy_bits: what the network does not know of a lost index, in bits on the average; None
             where it was not asked.
+        backend: "torch" or "onnx", which ran the networks.
     """
 
     pixels: NDArray[np.uint8]
@@ -177,6 +180,7 @@ class Decoded:
     losses: Losses
     restorer: str | None
     entropy_bits: float | None
+    backend: str
 
 
 def decode(
@@ -189,6 +193,7 @@ def decode(
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
+    backend: str = "auto",
 ) -> NDArray[np.uint8]:
     """Decode a file, or what is left of it.
 
@@ -207,6 +212,7 @@ def decode(
         device=device,
         threads=threads,
         progress=progress,
+        backend=backend,
     )
     if not decoded.losses.is_whole:
         warnings.warn(decoded.losses.describe(), DamageWarning, stacklevel=2)
@@ -223,6 +229,7 @@ def decode_with_losses(
     device: str = "auto",
     threads: int | None = None,
     progress: Progress | None = None,
+    backend: str = "auto",
 ) -> Decoded:
     """Decode a file, or what is left of it, and say what was lost.
 
@@ -234,17 +241,18 @@ def decode_with_losses(
             pack's network, where it has one.
         max_pixels: refuse larger pictures, before memory is taken.
         device: "auto", "cpu" or "cuda[:N]".
-        threads: for the networks; None leaves torch's choice.
+        threads: for the networks; None leaves the backend's choice.
         progress: called with (tiles done, tiles in all).
+        backend: as of `encode`.
 
     Raises:
         ValueError: an argument is outside its range.
         FormatError: no packet is intact, or with `strict` not all are; or the file's stride is not
             its pack's.
         LimitError: the picture is larger than `max_pixels`.
-        ModelError: the pack that the file was made with is not at hand, or lacks the restorer that
-            was asked for.
-        BackendError: torch or the device is missing, or memory ran out.
+        ModelError: the pack that the file was made with is not at hand or not for this backend, or
+            lacks the restorer that was asked for.
+        BackendError: the backend or the device is missing, or memory ran out.
     """
     if restorer not in (None, *RESTORERS):
         raise ValueError(f"restorer '{restorer}' is not one of {', '.join(RESTORERS)}")
@@ -258,6 +266,7 @@ def decode_with_losses(
         device=device,
         threads=threads,
         progress=progress,
+        backend=backend,
     )
     return Decoded(
         frame.crop(painting.pixels, header.height, header.width),
@@ -268,6 +277,7 @@ def decode_with_losses(
         received.losses,
         painting.restorer,
         painting.entropy_bits,
+        painting.backend,
     )
 
 

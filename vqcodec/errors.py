@@ -103,7 +103,7 @@ class CheckpointError(ModelError):
 
 
 class BackendError(VqcError):
-    """The machine lacks something: torch, an extra, a device, memory, the network."""
+    """The machine lacks something: a backend, an extra, a device, memory, the network."""
 
     exit_code = 6
 

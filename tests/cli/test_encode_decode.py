@@ -177,9 +177,11 @@ def test_json_lines_hold_the_fields_that_the_reference_lists(run: Callable) -> N
         "models.show": ("models", "show", "tiny"),
         "models.check": ("models", "check", "tiny"),
         "models.path": ("models", "path", "tiny"),
+        "models.export": ("models", "export", "tiny", "--onnx", "exported"),
     }
     elsewhere = {"send", "receive"}  # told by tests/cli/test_udp.py
     elsewhere |= {"models.import", "models.compress"}  # by test_command.py in tests/unit
+    elsewhere |= {"view"}  # by tests/cli/test_view.py
     assert {f"vqcodec.{name}/1" for name in {*commands} | elsewhere} == set(JSON_FIELDS)
     for name, command in commands.items():
         result = run(*command, "--json")

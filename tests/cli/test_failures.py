@@ -34,7 +34,12 @@ class OutOfMemoryError(RuntimeError):
         (
             ModuleNotFoundError("no torch", name="torch"),
             6,
-            "python module 'torch' cannot be loaded",
+            "this needs torch, which is not installed. Run pip install 'vqcodec[torch]'.",
+        ),
+        (
+            ModuleNotFoundError("no numpy", name="numpy"),
+            6,
+            "python module 'numpy' cannot be loaded",
         ),
         (BackendError("device 'cuda' is not here."), 6, "device 'cuda' is not here."),
         (

@@ -14,7 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-CORE = {"click", "constriction", "numpy", "pillow", "reedsolo", "safetensors", "torch"}
+CORE = {"click", "constriction", "numpy", "pillow", "reedsolo", "safetensors"}
+BACKENDS = {"torch": {"torch"}, "onnx": {"onnx", "onnxruntime"}}  # extra: what it brings
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,27 @@ def test_the_core_is_lean(project: dict) -> None:
     assert {Requirement(line).name for line in project["dependencies"]} == CORE
 
 
+def test_each_backend_is_an_extra_and_what_needs_torch_brings_it(project: dict) -> None:
+    extras = {
+        extra: {Requirement(line).name for line in lines}
+        for extra, lines in project["optional-dependencies"].items()
+    }
+    assert {extra: extras[extra] for extra in BACKENDS} == BACKENDS
+    brings = {
+        extra: {
+            inner
+            for line in lines
+            if Requirement(line).name == project["name"]
+            for inner in Requirement(line).extras
+        }
+        for extra, lines in project["optional-dependencies"].items()
+    }
+    for extra in ("taming", "train", "measure", "demo"):
+        assert "torch" in brings[extra], extra
+    assert "measure" in brings["eval"]
+    assert brings["dev"] >= {"measure", "onnx"}
+
+
 def test_every_requirement_is_pinned_inside_its_bounds(project: dict, pins: dict[str, str]) -> None:
     for requirement in requirements(project):
         if requirement.name != project["name"]:
@@ -49,7 +71,7 @@ def test_pins_name_no_local_build(pins: dict[str, str]) -> None:
 
 
 def test_the_environment_follows_the_pins_and_has_no_torchvision(pins: dict[str, str]) -> None:
-    for name in CORE:
+    for name in CORE | {"torch", "onnx", "onnxruntime"}:
         installed = metadata.version(name).partition("+")[0]
         if installed != pins[name]:
             pytest.skip(f"{name} {installed} here, constraints.txt has {pins[name]}")

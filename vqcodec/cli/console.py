@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from vqcodec.backends import PACKAGES, missing_package
 from vqcodec.errors import BackendError, FileError, OutputError, VqcError
 
 if TYPE_CHECKING:
@@ -204,6 +205,8 @@ def _explain(error: BaseException) -> tuple[str, int]:
             BackendError.exit_code,
         )
     if isinstance(error, ImportError) and not (error.name or "").startswith("vqcodec"):
+        if error.name in PACKAGES:
+            return missing_package(error.name), BackendError.exit_code
         missing = f"python module '{error.name}' cannot be loaded" if error.name else str(error)
         return f"{missing}. Run 'pip install --force-reinstall vqcodec'.", BackendError.exit_code
     if isinstance(error, OSError):

@@ -53,6 +53,7 @@ _SUFFIX = ".png"
 )
 @shared.max_pixels_option
 @shared.machine_options
+@shared.backend_option
 @shared.talk_options
 def decode(
     inputs: tuple[str, ...],
@@ -65,6 +66,7 @@ def decode(
     max_pixels: int,
     device: str,
     threads: int | None,
+    backend: str,
     console: Console,
 ) -> None:
     """Decode .vqc files to images.
@@ -99,6 +101,7 @@ def decode(
                 device=device,
                 threads=threads,
                 progress=progress,
+                backend=backend,
             )
         image = write_image(decoded.pixels, suffix)
         write(job.target, image, is_forced=is_forced)
@@ -114,7 +117,7 @@ def decode(
             f"{pack.name} tier {header.tier} ({header.codebook_size} words), {seconds:.2f} s"
         )
         console.detail(
-            f"{header.coding} coding; {shared.device_used(device)}; "
+            f"{header.coding} coding; {shared.device_used(device, decoded.backend)}; "
             f"model pack {pack.path}, sha256 {pack.digest}"
         )
         if console.is_json:
@@ -130,6 +133,7 @@ def decode(
                 losses=fields,
                 restorer=decoded.restorer,
                 erasure_map=erasure_map,
+                backend=decoded.backend,
                 seconds=round(seconds, 3),
             )
 

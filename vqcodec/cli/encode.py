@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from vqcodec import codec
+from vqcodec.backends import resolve
 from vqcodec.bitstream.layout import CODINGS, MAGIC, PACKET_HEAD_BYTES
 from vqcodec.cli import shared
 from vqcodec.cli.console import Console, muted_libraries
@@ -185,6 +186,7 @@ def _bytes_at(bpp: float, height: int, width: int) -> int:
 )
 @shared.max_pixels_option
 @shared.machine_options
+@shared.backend_option
 @shared.talk_options
 def encode(
     inputs: tuple[str, ...],
@@ -202,6 +204,7 @@ def encode(
     max_pixels: int,
     device: str,
     threads: int | None,
+    backend: str,
     console: Console,
 ) -> None:
     """Encode images to .vqc files.
@@ -251,9 +254,10 @@ def encode(
                 device=device,
                 threads=threads,
                 progress=progress,
+                backend=backend,
             )
         write(job.target, data, is_forced=is_forced)
-        seconds = time.perf_counter() - begin
+        seconds, ran_by = time.perf_counter() - begin, resolve(backend)
         info = describe(data)
         told = f"{info.n_packets}+{info.n_parity}" if info.n_parity else f"{info.n_packets}"
         console.say(
@@ -263,7 +267,7 @@ def encode(
         )
         console.detail(
             f"{info.width_px} x {info.height_px} px, {info.coding} coding, "
-            f"{info.header_bytes} bytes besides the payload; {shared.device_used(device)}; "
+            f"{info.header_bytes} bytes besides the payload; {shared.device_used(device, ran_by)}; "
             f"model pack {pack.path}, sha256 {pack.digest}"
         )
         if console.is_json:
@@ -274,6 +278,7 @@ def encode(
                 **shared.stream_fields(info, pack),
                 n_packets=info.n_packets,
                 n_parity=info.n_parity,
+                backend=ran_by,
                 seconds=round(seconds, 3),
                 notes=notes,
             )

@@ -28,7 +28,7 @@ COMMANDS: Final[dict[str, str]] = {
     "send": "Send the packets of a .vqc file over UDP, one a datagram.",
     "receive": "Receive the packets of a .vqc file over UDP.",
     "view": "Open .vqc files and make them of photos, in a browser.",
-    "models": "List and check model packs; make one of a checkpoint.",
+    "models": "List, check and export model packs; make one of a checkpoint.",
     "train": "Make a model pack from photos.",
 }
 """Command -> what the list of commands says; `vqcodec.cli.NAME` holds a click command NAME."""

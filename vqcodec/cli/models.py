@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from vqcodec.cli import models_compress, models_import, shared
+from vqcodec.cli import models_compress, models_export, models_import, shared
 from vqcodec.cli.console import Console
 from vqcodec.errors import ModelNotFoundError
 from vqcodec.packs import store
@@ -25,7 +25,7 @@ _name_argument = click.argument("name", required=False, default=None, metavar="[
     epilog=shared.examples("vqcodec models list", "vqcodec models check photo-3"),
 )
 def models() -> None:
-    """List and check model packs; make one of a checkpoint.
+    """List, check and export model packs; make one of a checkpoint.
 
     Packs are looked for in the folders that the environment variable
     VQCODEC_MODELS lists, then among those that come with vqcodec.
@@ -146,6 +146,7 @@ def show_path(name: str | None, console: Console) -> None:
 
 models.add_command(models_import.import_model)
 models.add_command(models_compress.compress_pack)
+models.add_command(models_export.export_pack)
 
 
 def _all_folders() -> list[Path]:

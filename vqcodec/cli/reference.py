@@ -42,7 +42,7 @@ Made from the parser by `python -m vqcodec.cli.reference > docs/CLI.md`; do not 
 | 3 | a file: missing, unreadable, exists, not an image, too large, disk full |
 | 4 | a `.vqc` file that is damaged, foreign or above the limits |
 | 5 | a model pack that is missing, not the right one or broken |
-| 6 | the machine: torch, a device, memory or the network is missing or refuses |
+| 6 | the machine: torch and onnxruntime, a device, memory or the network is missing or refuses |
 | 130 | interrupted; nothing half-written is left |
 """
 
@@ -83,6 +83,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         **_FILE,
         "n_packets": "data packets",
         "n_parity": "parity packets",
+        "backend": "what ran the networks, `torch` or `onnx`",
         "seconds": "spent on this file",
         "notes": "what was decided for the user, a list of sentences",
     },
@@ -95,6 +96,7 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
         "damaged places; indices of the picture, and those that are guess",
         "restorer": "what stands in for lost indices, null where none are lost",
         "erasure_map": "as given, or null",
+        "backend": "what ran the networks, `torch` or `onnx`",
         "seconds": "spent on this file",
     },
     "vqcodec.info/1": {
@@ -174,6 +176,11 @@ JSON_FIELDS: Final[dict[str, dict[str, str]]] = {
     "vqcodec.models.path/1": {"name": "of the pack", "path": "its folder"},
     "vqcodec.models.import/1": {**_PACK, "stride": "pixels per index along an axis"},
     "vqcodec.models.compress/1": {**_PACK, "of": "name of the pack that it was made from"},
+    "vqcodec.models.export/1": {
+        **_PACK,
+        "output": "the folder",
+        "files": "size in bytes by file name",
+    },
 }
 """Schema -> field -> meaning, besides `schema` itself. Within a number, fields are only added."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from vqcodec.backends import BACKENDS
 from vqcodec.bitstream.layout import MAX_PIXELS, TIERS
 from vqcodec.cli.console import Console, remember_debug
 from vqcodec.errors import ModelError
@@ -99,6 +100,17 @@ def machine_options(function: F) -> F:
     )(function)
 
 
+def backend_option(function: F) -> F:
+    """Add `--backend`."""
+    return click.option(
+        "--backend",
+        type=click.Choice(BACKENDS),
+        default="auto",
+        help="What runs the networks: torch, onnx (onnxruntime, on the CPU) or auto, torch where "
+        "it is installed, else onnx. Default: auto.",
+    )(function)
+
+
 def talk_options(function: F) -> Callable[..., None]:
     """Add `--json`, `-q/--quiet`, `-v/--verbose` and `--debug`; stands next to the function.
 
@@ -133,8 +145,15 @@ def talk_options(function: F) -> Callable[..., None]:
     return decorated
 
 
-def device_used(device: str) -> str:
-    """Say where the networks ran, once they did: what `auto` came to."""
+def device_used(device: str, backend: str) -> str:
+    """Say where the networks ran, once they did: what `auto` came to.
+
+    Args:
+        device: as asked for.
+        backend: "torch" or "onnx", which ran them.
+    """
+    if backend == "onnx":
+        return "onnxruntime, device cpu"
     if device != "auto":
         return f"device {device}"
     import torch

@@ -21,6 +21,7 @@ from vqcodec.errors import FormatError
 @click.option("--pixels", "with_pixels", is_flag=True, help="Decode the picture too; slower.")
 @shared.max_pixels_option
 @shared.machine_options
+@shared.backend_option
 @shared.talk_options
 def verify(
     inputs: tuple[str, ...],
@@ -29,6 +30,7 @@ def verify(
     max_pixels: int,
     device: str,
     threads: int | None,
+    backend: str,
     console: Console,
 ) -> None:
     """Check that .vqc files are whole.
@@ -53,6 +55,7 @@ def verify(
                     device=device,
                     threads=threads,
                     progress=progress,
+                    backend=backend,
                 )
         if console.is_json:
             console.record(

@@ -14,7 +14,8 @@ from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import CheckpointError, PackError
 from vqcodec.importing.names import CODEBOOK
 from vqcodec.importing.weights import fits, some
-from vqcodec.nets.autoencoder import MAX_PARAMETERS, build, count_parameters
+from vqcodec.nets.autoencoder import build, count_parameters
+from vqcodec.packs.networks import MAX_PARAMETERS
 
 KIND: Final = "taming"
 RESOLUTION: Final = 256  # where attention goes is told by the levels that have it at this side

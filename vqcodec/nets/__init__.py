@@ -5,11 +5,10 @@ Numpy arrays come in and go out through `load.Nets`; tensors stay inside this ro
 
 from __future__ import annotations
 
+from vqcodec.backends import missing_package
 from vqcodec.errors import BackendError
 
 try:
     import torch  # noqa: F401
 except ImportError as error:
-    raise BackendError(
-        "this needs PyTorch, which is not installed. Run 'pip install torch'."
-    ) from error
+    raise BackendError(missing_package("torch")) from error

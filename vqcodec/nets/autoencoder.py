@@ -17,8 +17,6 @@ from vqcodec import tiles
 from vqcodec.errors import PackError
 from vqcodec.packs.networks import Limit, checked
 
-MAX_PARAMETERS = 1 << 29  # 2 GiB in float32; taming's largest f16 net has 9e7
-
 
 class Autoencoder(nn.Module):
     """An encoder and a decoder that meet at a latent grid.

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec import tiles
+from vqcodec.backends import check_indices, check_latents, map_size
 from vqcodec.errors import PackError
-from vqcodec.nets.autoencoder import MAX_PARAMETERS, Autoencoder, build, count_parameters
+from vqcodec.nets.autoencoder import Autoencoder, build, count_parameters
 from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.machine import guarded, resolve_device
 from vqcodec.nets.quantizer import nearest
 from vqcodec.nets.stored import codewords, fill, read_weights
+from vqcodec.packs.networks import MAX_PARAMETERS
 from vqcodec.tiles import Progress
 
 if TYPE_CHECKING:
@@ -67,7 +69,7 @@ class Nets:
             BackendError: out of memory.
         """
         words = self._codebook(tier)
-        h, w = self._map_size(pixels)
+        h, w = map_size(pixels, self.stride)
         out = np.empty((h, w), np.int32)
         with guarded(self.device), torch.inference_mode():
             cut = self._tiles(h, w, self.net.encoder_halo)
@@ -96,7 +98,7 @@ class Nets:
             BackendError: out of memory.
         """
         self._codebook(tier)
-        h, w = self._map_size(pixels)
+        h, w = map_size(pixels, self.stride)
         out = np.empty((h, w, self.net.latent_dim), np.float32)
         with guarded(self.device), torch.inference_mode():
             cut = self._tiles(h, w, self.net.encoder_halo)
@@ -109,15 +111,6 @@ class Nets:
         """Return a tier's codebook, (K_T, D)."""
         out: NDArray[np.float32] = self._codebook(tier).cpu().numpy()
         return out
-
-    def _map_size(self, pixels: NDArray[np.uint8]) -> tuple[int, int]:
-        """Rows and columns of an image's index map; ValueError when it has none."""
-        height, width = pixels.shape[:2]
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise ValueError(f"pixels are {pixels.dtype} {pixels.shape}; wanted uint8 (H, W, 3)")
-        if height < 1 or width < 1 or height % self.stride or width % self.stride:
-            raise ValueError(f"{height} x {width} pixels are no multiple of {self.stride}")
-        return height // self.stride, width // self.stride
 
     def to_pixels(
         self, indices: NDArray[np.integer], tier: int, progress: Progress | None = None
@@ -137,10 +130,7 @@ class Nets:
             BackendError: out of memory.
         """
         words = self._codebook(tier)
-        if indices.ndim != 2 or not indices.size or indices.dtype.kind not in "iu":
-            raise ValueError(f"indices are {indices.dtype} {indices.shape}; wanted (h, w) integers")
-        if int(indices.min()) < 0 or int(indices.max()) >= len(words):
-            raise ValueError(f"indices must lie in [0, {len(words)})")
+        check_indices(indices, len(words))
 
         def latents(frame: tuple[slice, slice]) -> Tensor:
             return words[torch.from_numpy(indices[frame].astype(np.int64)).to(self.device)]
@@ -165,8 +155,7 @@ class Nets:
             BackendError: out of memory.
         """
         self._codebook(tier)
-        if latents.ndim != 3 or latents.shape[2] != self.net.latent_dim:
-            raise ValueError(f"latents are {latents.shape}; wanted (h, w, {self.net.latent_dim})")
+        check_latents(latents, self.net.latent_dim)
 
         def of(frame: tuple[slice, slice]) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(latents[frame])).to(self.device)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vqcodec import tiles
+from vqcodec.backends import Restored, check_gappy
 from vqcodec.errors import PackError
 from vqcodec.nets.kernels import from_stored
 from vqcodec.nets.machine import guarded, resolve_device
@@ -29,23 +29,6 @@ if TYPE_CHECKING:
 
 HALO: Final = RestorerPlan.HALO
 _LOGITS_AT_ONCE: Final = 1 << 22
-
-
-@dataclass(frozen=True)
-class Restored:
-    """An index map whose gaps are filled.
-
-    Attributes:
-        indices: (h, w) int32, the likeliest index at each erased place.
-        latents: (h, w, E) float32 to paint from: at received places the index's codeword, at erased
-            ones the network's.
-        entropy_bits: mean entropy of the network's answers for the erased places, in bits per
-            index: what it does not know of them. 0 where nothing was erased.
-    """
-
-    indices: NDArray[np.int32]
-    latents: NDArray[np.float32]
-    entropy_bits: float
 
 
 class LoadedRestorer:
@@ -85,10 +68,7 @@ class LoadedRestorer:
         if tier not in self.net.words:
             raise ValueError(f"tier {tier} is not in {sorted(self.net.words)}")
         words = self.net.words[tier]
-        if indices.ndim != 2 or not indices.size or indices.min() < -1:
-            raise ValueError("indices must be an (h, w) array of -1 or more")
-        if int(indices.max()) >= len(words):
-            raise ValueError(f"indices must lie below {len(words)}")
+        check_gappy(indices, len(words))
         erased = indices < 0
         filled = np.where(erased, 0, indices).astype(np.int32)
         latents = words.cpu().numpy()[filled]  # (h, w, E)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from vqcodec.bitstream.layout import TIERS
 from vqcodec.errors import PackError
 
+MAX_PARAMETERS: Final = 1 << 29  # 2 GiB in float32; taming's largest f16 net has 9e7
+
 WINDOW: Final = 8  # positions along the side of a window of a restorer's attention
 HEAD: Final = 32  # channels of one of its heads
 STEM: Final = 5  # side of its first convolution: what is two rows or columns away comes cheaply
