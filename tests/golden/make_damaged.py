@@ -1,8 +1,9 @@
 """Write what is read of damaged files, for a second decoder: `python -m tests.golden.make_damaged`.
 
 Golden files with seeded damage of every kind, each as splices of the golden, and what `receive`
-makes of it: sha256 of the index map (lost indices as 65535) and losses, or the error. The page's
-decoder is held to it, search for packets included.
+makes of it: sha256 of the index map (lost indices as 65535), of what `copy_neighbours` makes of
+that where something is lost, and losses, or the error. The page's decoder is held to it, search for
+packets included.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from vqcodec.bitstream import container
 from vqcodec.bitstream.layout import MAX_PIXELS
 from vqcodec.bitstream.packets import write_packet
 from vqcodec.errors import VqcError
+from vqcodec.indices.concealment import copy_neighbours
 from vqcodec.reception import receive
 
 ROOT = HERE.parents[1]
@@ -88,7 +90,7 @@ def shuffle(data: bytes, rng: Random) -> list[Splice]:
     packets = container.parse(data).packets
     order = rng.integers(len(packets), size=len(packets))
     pieces = [data[p.offset : p.offset + p.size_bytes] for p in (packets[i] for i in order)]
-    mixed = bytearray(b"".join(pieces)[:1100])
+    mixed = bytearray(b"".join(pieces)[:700])
     for at in rng.integers(len(mixed), size=rng.integers(3)):
         mixed[at] ^= 1 << int(rng.integers(8))
     return [(0, len(data), bytes(mixed).hex())]
@@ -142,13 +144,14 @@ def outcome(data: bytes, model: Path) -> dict[str, Any]:
         received = receive(data, model=model, max_pixels=MAX_PIXELS)
     except VqcError as error:
         return {"error": type(error).__name__, "message": error.message}
-    losses = received.losses
+    losses, indices = received.losses, received.indices
     return {
-        "map": map_digest(received.indices)[:16],
+        "map": map_digest(indices)[:16],
         "told": losses.describe(),
         "missing": list(losses.missing),
         "counts": [losses.n_rebuilt, losses.n_damaged, losses.n_foreign_bytes, losses.n_erased],
         "is_whole": losses.is_whole,
+        **({"filled": map_digest(copy_neighbours(indices))[:16]} if losses.n_erased else {}),
     }
 
 

@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 
-import { ModelMismatchError, VqcError, describeWeights, receive } from "../../src/format";
+import { ModelMismatchError, VqcError, copyNeighbours, describeWeights, receive } from "../../src/format";
 import type { Header, Pack } from "../../src/format";
 import { mapDigest, packIn, read, readJson, sha256 } from "./files";
 
@@ -17,6 +17,7 @@ interface Case {
   missing?: number[];
   counts?: number[];
   is_whole?: boolean;
+  filled?: string;
 }
 
 const CASES = readJson<Case[]>("docs/viewer/tests/format/damaged.json");
@@ -45,7 +46,7 @@ function insistedOn(folder: string, { weightsId }: Header): Pack {
 
 function outcome(data: Uint8Array, pack: string): Partial<Case> {
   try {
-    const { indices, losses } = receive(data, (header) => insistedOn(pack, header));
+    const { indices, losses, h, w } = receive(data, (header) => insistedOn(pack, header));
     const { rebuilt, nDamaged, nForeignBytes, nErased } = losses;
     return {
       map: mapDigest(indices).slice(0, 16),
@@ -53,6 +54,7 @@ function outcome(data: Uint8Array, pack: string): Partial<Case> {
       missing: [...losses.missing],
       counts: [rebuilt.length, nDamaged, nForeignBytes, nErased],
       is_whole: losses.isWhole,
+      ...(nErased ? { filled: mapDigest(copyNeighbours(indices, h, w)).slice(0, 16) } : {}),
     };
   } catch (error) {
     if (error instanceof VqcError) {
