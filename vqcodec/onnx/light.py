@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from vqcodec.errors import PackError
 from vqcodec.onnx import winograd
 from vqcodec.onnx.graph import FLOAT, INT32, Graph, Value
 from vqcodec.onnx.stored import Array, Stored
@@ -66,6 +67,13 @@ def decoder(plan: LightPlan, tensors: Mapping[str, Array], *, with_winograd: boo
     image = net.up(graph.silu(x), "out", c2, 3, kernel=3)
     net.stored.check_all_taken()
     return graph.to_bytes({"image": (image, (1, 3, "H", "W"), FLOAT)})
+
+
+def check_keys(tensors: Mapping[str, Array]) -> None:
+    """PackError where a tensor is of neither half; what is in them is checked as they are made."""
+    for key in sorted(tensors):
+        if key.startswith("net.") and not key.startswith(("net.encoder.", "net.decoder.")):
+            raise PackError(f"weights: {key} is unknown to this network.", field=key)
 
 
 class _Net:

@@ -197,6 +197,7 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Onn
     check_device(device)
     plan = light_plan(pack)
     stored = read_weights(pack.weights_path)
+    light.check_keys(stored)
     codebooks = {
         entry.tier: codewords(stored, entry.tier, entry.codebook_size, plan.latent_dim)
         for entry in pack.manifest.tiers
