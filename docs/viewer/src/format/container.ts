@@ -110,9 +110,7 @@ export function write(
   }
   const size = 1 + longest(payloads);
   if (parity.some((row) => row.length !== size || row[0] !== parity.length)) {
-    throw new RangeError(
-      `${parity.length} parity payloads that were not made of these payloads`,
-    );
+    throw new RangeError(`${parity.length} parity payloads that were not made of these payloads`);
   }
   const every = [...payloads, ...parity];
   if (parity.length && (nPackets === 1 || every.length > MAX_CODEWORD)) {

@@ -23,7 +23,12 @@ type Payloads = ReadonlyMap<number, Uint8Array>;
  */
 export function protect(payloads: readonly Uint8Array[], nParity: number): Uint8Array[] {
   const nPackets = payloads.length;
-  if (nPackets < 2 || !(nParity >= 1) || nPackets + nParity > MAX_CODEWORD) {
+  if (
+    nPackets < 2 ||
+    !Number.isInteger(nParity) ||
+    nParity < 1 ||
+    nPackets + nParity > MAX_CODEWORD
+  ) {
     throw new RangeError(
       `${nPackets}+${nParity} packets: parity needs 2 data packets or more, and all ` +
         `packets together are at most ${MAX_CODEWORD}`,

@@ -29,7 +29,11 @@ export function addMultiple(target: Uint8Array, factor: number, row: Uint8Array)
 }
 
 /** The sum of factors times rows, each row of `size` bytes or fewer. */
-export function combine(factors: Uint8Array, rows: readonly Uint8Array[], size: number): Uint8Array {
+export function combine(
+  factors: Uint8Array,
+  rows: readonly Uint8Array[],
+  size: number,
+): Uint8Array {
   const sum = new Uint8Array(size);
   rows.forEach((row, i) => addMultiple(sum, factors[i], row));
   return sum;

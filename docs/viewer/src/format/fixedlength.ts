@@ -34,7 +34,7 @@ export function encodeFixed(indices: Int32Array, size: number): Uint8Array {
  * Read n indices in [0, size).
  *
  * @throws TruncatedError the payload is too short
- * @throws FormatError it is too long, its spare bits are not 0, or a value lies outside the codebook
+ * @throws FormatError it is too long, its spare bits are not 0, or a value is beyond the codebook
  */
 export function decodeFixed(payload: Uint8Array, n: number, size: number): Int32Array {
   const expected = payloadBytes(n, size);

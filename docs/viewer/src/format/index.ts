@@ -2,8 +2,8 @@
  * The `.vqc` format, version 1, as docs/FORMAT.md has it: bytes to an index map and back, exactly.
  *
  * Files are named after the Python rooms that do the same: `packets` and `container` (sections 3
- * and 4), `places`, `finds`, `settling`, `search` and `salvage` (4A), `scan` (5), `fec` over `field`
- * (5A), `fixedlength` (6), `frequencies`, `rangecoder` and `lengths` (7), `waves`, `context`,
+ * and 4), `places`, `finds`, `settling`, `search` and `salvage` (4A), `scan` (5), `fec` with
+ * `field` (5A), `fixedlength` (6), `frequencies`, `rangecoder` and `lengths` (7), `waves`, `context`,
  * `network`, `matrices` and `contextual` (7A), `safetensors` and `tables` (a pack's tensors),
  * `payload` (index map to payloads and back), `reception` with `losses` (what arrived of a file),
  * `packing` (the smallest file of the codings), `concealment`. Nothing here knows a DOM or Node:

@@ -36,8 +36,26 @@ export const MAX_CODEWORD = 255;
 
 /** Packet layout id -> number of packets P and row step s (FORMAT.md section 5). */
 export const PACKET_LAYOUTS: readonly (readonly [number, number])[] = [
-  ...([[1, 0], [2, 1], [3, 1], [4, 2], [6, 2], [8, 3], [10, 3], [12, 3]] as const),
-  ...([[16, 4], [20, 8], [24, 5], [32, 7], [48, 7], [64, 28], [128, 12], [256, 30]] as const),
+  ...([
+    [1, 0],
+    [2, 1],
+    [3, 1],
+    [4, 2],
+    [6, 2],
+    [8, 3],
+    [10, 3],
+    [12, 3],
+  ] as const),
+  ...([
+    [16, 4],
+    [20, 8],
+    [24, 5],
+    [32, 7],
+    [48, 7],
+    [64, 28],
+    [128, 12],
+    [256, 30],
+  ] as const),
 ];
 
 /** Stands in an index map at the positions of packets that are lost. */

@@ -27,9 +27,11 @@ export class PackedMatrix {
     const nInputs = weight.length / nOutputs;
     this.start = new Float64Array(nPairs);
     pack(bias, 0, nOutputs, this.start);
-    const all = new Float64Array(nInputs * nPairs);
+    // Rows that lie a multiple of 4096 bytes apart would push each other out of the cache.
+    const pitch = nPairs + 24;
+    const all = new Float64Array(nInputs * pitch);
     this.rows = Array.from({ length: nInputs }, (_, i) => {
-      const row = all.subarray(i * nPairs, (i + 1) * nPairs);
+      const row = all.subarray(i * pitch, i * pitch + nPairs);
       pack(weight, i * nOutputs, nOutputs, row);
       return row;
     });
@@ -44,17 +46,27 @@ export class PackedMatrix {
     const { rows, nPairs } = this;
     const { values, places } = inputs;
     const nInputs = inputs.close();
-    for (let k = 0; k < nInputs; k += 4) {
+    for (let k = 0; k < nInputs; k += 8) {
       const a = values[k];
       const b = values[k + 1];
       const c = values[k + 2];
       const d = values[k + 3];
+      const e = values[k + 4];
+      const f = values[k + 5];
+      const g = values[k + 6];
+      const h = values[k + 7];
       const rowA = rows[first + places[k]];
       const rowB = rows[first + places[k + 1]];
       const rowC = rows[first + places[k + 2]];
       const rowD = rows[first + places[k + 3]];
+      const rowE = rows[first + places[k + 4]];
+      const rowF = rows[first + places[k + 5]];
+      const rowG = rows[first + places[k + 6]];
+      const rowH = rows[first + places[k + 7]];
       for (let j = 0; j < nPairs; j++) {
-        sums[j] += a * rowA[j] + b * rowB[j] + (c * rowC[j] + d * rowD[j]);
+        const one = a * rowA[j] + b * rowB[j] + (c * rowC[j] + d * rowD[j]);
+        const other = e * rowE[j] + f * rowF[j] + (g * rowG[j] + h * rowH[j]);
+        sums[j] += one + other;
       }
     }
   }
@@ -67,8 +79,8 @@ export class Inputs {
   private n = 0;
 
   constructor(most: number) {
-    this.values = new Float64Array(most + 3);
-    this.places = new Int32Array(most + 3);
+    this.values = new Float64Array(most + 7);
+    this.places = new Int32Array(most + 7);
   }
 
   clear(): void {
@@ -82,10 +94,10 @@ export class Inputs {
     }
   }
 
-  /** Fill up with zeros to a multiple of four; how many there are then. */
+  /** Fill up with zeros to a multiple of eight; how many there are then. */
   close(): number {
     const { n } = this;
-    const end = (n + 3) & ~3;
+    const end = (n + 7) & ~7;
     this.values.fill(0, n, end);
     this.places.fill(0, n, end);
     return end;

@@ -1,5 +1,5 @@
 /**
- * The network of a context model at work: neighbours of a position in, cells of the range coder out.
+ * The network of a context model at work: neighbours of a position in, cells of the coder out.
  *
  * FORMAT.md sections 7A.3 and 7A.4. Two facts about models that were trained make it fast: few
  * hidden numbers are not 0 (a tenth or so), and the shares of a neighbour's embedding in the first
@@ -45,7 +45,10 @@ class Stage {
 
   constructor({ weight, bias, shift }: Layer) {
     const half = 2 ** (shift - 1);
-    this.matrix = new PackedMatrix(weight, Float64Array.from(bias, (value) => value + half));
+    this.matrix = new PackedMatrix(
+      weight,
+      Float64Array.from(bias, (value) => value + half),
+    );
     this.shift = shift;
     this.nOutputs = bias.length;
     this.sums = new Float64Array(this.matrix.nPairs);

@@ -238,10 +238,9 @@ export const storedChecksum = (data: Uint8Array, body: number): number =>
 export function parsePacket(data: Uint8Array, offset: number): Packet {
   if (data.length < PACKET_HEAD_BYTES) {
     const end = offset + data.length;
-    throw new TruncatedError(
-      `the file ends at byte ${end}, inside a packet's head; get it again`,
-      { offset: end },
-    );
+    throw new TruncatedError(`the file ends at byte ${end}, inside a packet's head; get it again`, {
+      offset: end,
+    });
   }
   const index = data[PREFIX_BYTES];
   const payload = data.subarray(PACKET_HEAD_BYTES);

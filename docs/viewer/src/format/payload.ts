@@ -104,7 +104,9 @@ export function decodeIndexMap(
     }
     const n = positions.length;
     try {
-      const mine = left ? decodeTable(payload, n, left) : decodeFixed(payload, n, frequencies.length);
+      const mine = left
+        ? decodeTable(payload, n, left)
+        : decodeFixed(payload, n, frequencies.length);
       if (left && uncertain.has(index)) {
         checkLength(payload.length, n, idealBits(mine, frequencies));
       }

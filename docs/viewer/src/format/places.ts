@@ -86,7 +86,7 @@ for (let byte = 1; byte < 256; byte++) {
   BIT_COUNTS[byte] = BIT_COUNTS[byte >> 1] + (byte & 1);
 }
 
-/** The offsets where at most `bits` bits differ from a pattern, ascending, at most `MOST_PLACES`. */
+/** The offsets where at most `bits` bits differ from a pattern, ascending, not too many. */
 export function near(data: Uint8Array, pattern: Uint8Array, bits: number): number[] {
   const found: number[] = [];
   for (let at = 0; at + pattern.length <= data.length && found.length < MOST_PLACES; at++) {

@@ -55,8 +55,8 @@ interface Found {
  *
  * @param data any bytes
  * @param packOf gives the pack that the file was made with, or throws a ModelError
- * @throws FormatError no packet is intact, or with `strict` not all are; or the file's stride is not
- *   its pack's
+ * @throws FormatError no packet is intact, or with `strict` not all are; or the file has another
+ *   stride than its pack
  * @throws LimitError the picture is larger than `maxPixels`
  * @throws ModelError the pack is not at hand, or without the file's tier or a context model for it
  */
@@ -108,7 +108,9 @@ export function receive(
   const nErased = indices.reduce((sum, index) => sum + (index < 0 ? 1 : 0), 0);
   if (nErased === indices.length) {
     const [first] = bad.values();
-    throw first ?? new ChecksumError("no packet that carries indices is intact; get the file again");
+    throw (
+      first ?? new ChecksumError("no packet that carries indices is intact; get the file again")
+    );
   }
   const all = Array.from({ length: nPackets }, (_, index) => index);
   const losses = new Losses({

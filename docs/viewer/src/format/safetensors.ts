@@ -22,7 +22,8 @@ export interface Tensor {
   readonly data: Uint8Array;
 }
 
-const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isSize = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= 0;
 
 function fault(why: string): PackError {
   return new PackError(`model weights: ${why}; get the pack again`);
@@ -131,7 +132,10 @@ export function toNumbers(tensor: Tensor): Numbers[keyof Numbers] {
   }
 }
 
-const POWERS = Float64Array.from({ length: 31 }, (_, exponent) => 2 ** (Math.max(exponent, 1) - 25));
+const POWERS = Float64Array.from(
+  { length: 31 },
+  (_, exponent) => 2 ** (Math.max(exponent, 1) - 25),
+);
 
 /** The value of a 16-bit float. */
 function fromHalf(bits: number): number {

@@ -2,8 +2,8 @@
  * The order in which coding mode 2 visits an index map, and what it sees there of neighbours.
  *
  * FORMAT.md section 7A.1. Position (r, c) belongs to wave c + 2 r: all that a wave depends on lies
- * in earlier ones. Packets stay independent of one another, since an index of another packet is never
- * seen.
+ * in earlier ones. Packets stay independent of one another, since an index of another packet is
+ * never seen.
  */
 
 /** A walk over an index map, wave by wave; within a wave by packet, then by row. */

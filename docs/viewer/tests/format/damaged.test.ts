@@ -1,8 +1,14 @@
-/** Of damaged files exactly what the command line reads is read, the search for packets included. */
+/** Of damaged files just what the command line reads is read, the search for packets included. */
 
 import { expect, test } from "vitest";
 
-import { ModelMismatchError, VqcError, copyNeighbours, describeWeights, receive } from "../../src/format";
+import {
+  ModelMismatchError,
+  VqcError,
+  copyNeighbours,
+  describeWeights,
+  receive,
+} from "../../src/format";
 import type { Header, Pack } from "../../src/format";
 import { mapDigest, packIn, read, readJson, sha256 } from "./files";
 

@@ -1,4 +1,4 @@
-/** Golden files decode for ever, are written again byte by byte, and bad ones are refused by name. */
+/** Golden files decode for ever, are written again to the byte; bad ones are refused by name. */
 
 import { describe, expect, test } from "vitest";
 
@@ -60,8 +60,12 @@ describe.each(GOOD)("%s", (name) => {
     const indices = decodeIndexMap(payloadsOf(parsed), header, tables);
     const payloads = encodeIndexMap(indices, header, tables);
     const nParity = numParity(parsed);
-    expect(toHex(write(header, payloads, nParity ? protect(payloads, nParity) : []))).toBe(toHex(data));
-    expect(smallestFile(indices, header, tables, { codings: [header.coding], nParity })).toEqual(data);
+    expect(toHex(write(header, payloads, nParity ? protect(payloads, nParity) : []))).toBe(
+      toHex(data),
+    );
+    expect(smallestFile(indices, header, tables, { codings: [header.coding], nParity })).toEqual(
+      data,
+    );
     expect(smallestFile(indices, header, tables).length).toBeLessThanOrEqual(data.length);
   });
 });

@@ -43,7 +43,9 @@ test("flipped bits give a right index map or a named error", () => {
     try {
       const { indices, header } = receive(damaged, () => pack, { maxPixels: 2 ** 22 });
       expect(header).toEqual(whole.header);
-      expect(indices.every((index, at) => index === LOST || index === whole.indices[at])).toBe(true);
+      expect(indices.every((index, at) => index === LOST || index === whole.indices[at])).toBe(
+        true,
+      );
     } catch (error) {
       expect(error).toBeInstanceOf(VqcError);
     }
@@ -75,17 +77,27 @@ test("a pack without the tier or its context model is refused", () => {
 });
 
 test.each([
-  ["prefixes everywhere", () => repeated(writePacket(header({ nPackets: 20 }), 3, new Uint8Array()))],
+  [
+    "prefixes everywhere",
+    () => repeated(writePacket(header({ nPackets: 20 }), 3, new Uint8Array())),
+  ],
   ["short prefixes", () => repeated(Uint8Array.of(0x11, 1, 0x11, 1, 0x11, 1, 0x11, 1))],
   ["other prefixes at each place", () => noise(2 ** 20, (value) => 0x11 + (value % 12))],
   ["noise", () => noise(2 ** 21, (value) => value)],
-  ["magics", () => repeated(Uint8Array.of(0xd6, 0x56, 0x51, 0x43, 0x11, 0x21, 0, 0, 255, 255, 9, 9))],
-])("%s are searched in good time", (_, make) => {
-  const data = make();
-  const begin = performance.now();
-  expect(() => receive(data, () => CONTEXT)).toThrow(FormatError);
-  expect(performance.now() - begin).toBeLessThan(10_000);
-}, 30_000);
+  [
+    "magics",
+    () => repeated(Uint8Array.of(0xd6, 0x56, 0x51, 0x43, 0x11, 0x21, 0, 0, 255, 255, 9, 9)),
+  ],
+])(
+  "%s are searched in good time",
+  (_, make) => {
+    const data = make();
+    const begin = performance.now();
+    expect(() => receive(data, () => CONTEXT)).toThrow(FormatError);
+    expect(performance.now() - begin).toBeLessThan(10_000);
+  },
+  30_000,
+);
 
 function repeated(piece: Uint8Array): Uint8Array {
   const data = new Uint8Array(2 ** 20);
@@ -158,18 +170,29 @@ describe("packs", () => {
     ["no entry", () => changed((h) => (h["tier.1.frequencies"] = null as unknown as Entry))],
     ["a missing layer", () => changed((h) => rename(h, "context.neck.bias", "x"))],
     ["half a block", () => changed((h) => rename(h, "context.block.0.bias", "x"))],
-    ["a zero frequency", () => changed((h, d) => d.setUint16(place(h, "tier.2.frequencies"), 0, true))],
-    ["a codeword that is no number", () =>
-      changed((h, d) => d.setUint16(place(h, "tier.2.codewords"), 0x7e00, true))],
-    ["an offset to what comes later", () =>
-      changed((h, d) => d.setInt8(place(h, "context.offsets"), 1))],
+    [
+      "a zero frequency",
+      () => changed((h, d) => d.setUint16(place(h, "tier.2.frequencies"), 0, true)),
+    ],
+    [
+      "a codeword that is no number",
+      () => changed((h, d) => d.setUint16(place(h, "tier.2.codewords"), 0x7e00, true)),
+    ],
+    [
+      "an offset to what comes later",
+      () => changed((h, d) => d.setInt8(place(h, "context.offsets"), 1)),
+    ],
     ["an offset too far", () => changed((h, d) => d.setInt8(place(h, "context.offsets"), -13))],
     ["a shift of 0", () => changed((h, d) => d.setUint8(place(h, "context.shifts"), 0))],
     ["a large shift", () => changed((h, d) => d.setUint8(place(h, "context.shifts"), 200))],
-    ["a bias beyond the bound", () =>
-      changed((h, d) => d.setInt32(place(h, "context.neck.bias"), -(2 ** 24), true))],
-    ["a logit bias beyond the bound", () =>
-      changed((h, d) => d.setInt32(place(h, "context.3.logit_bias"), 2 ** 24 - 1, true))],
+    [
+      "a bias beyond the bound",
+      () => changed((h, d) => d.setInt32(place(h, "context.neck.bias"), -(2 ** 24), true)),
+    ],
+    [
+      "a logit bias beyond the bound",
+      () => changed((h, d) => d.setInt32(place(h, "context.3.logit_bias"), 2 ** 24 - 1, true)),
+    ],
   ])("with %s are refused", (_, make) => {
     expect(() => readTables(make())).toThrow(PackError);
   });

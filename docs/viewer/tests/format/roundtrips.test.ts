@@ -130,7 +130,12 @@ test("the range coder is that of unlimited integers, carries and extremes includ
   for (let turn = 0; turn < 3000; turn++) {
     const cells = Array.from({ length: random(30) }, () => {
       const kind = random(5);
-      const size = kind === 0 ? 1 : kind === 1 ? 2 ** 24 - 1 - random(3) : 1 + random(2 ** (1 + random(24)) - 1);
+      const size =
+        kind === 0
+          ? 1
+          : kind === 1
+            ? 2 ** 24 - 1 - random(3)
+            : 1 + random(2 ** (1 + random(24)) - 1);
       const room = 2 ** 24 - size;
       const left = kind === 2 ? room : kind === 3 ? 0 : random(room + 1);
       return [left, size] as const;

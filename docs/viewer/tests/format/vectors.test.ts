@@ -23,10 +23,7 @@ import { EXP } from "../../src/format/network";
 import { decodeTable, encodeTable } from "../../src/format/rangecoder";
 import { fromHex, toHex } from "./files";
 
-const TEXT = readFileSync(
-  fileURLToPath(new URL("../../../FORMAT.md", import.meta.url)),
-  "utf-8",
-);
+const TEXT = readFileSync(fileURLToPath(new URL("../../../FORMAT.md", import.meta.url)), "utf-8");
 const PART = TEXT.slice(TEXT.indexOf("**A context model**"));
 const TABLE = Uint16Array.of(40000, 16000, 8000, 1000, 400, 100, 35, 1);
 const TABLES: TierTables = {
@@ -55,7 +52,12 @@ test.each([
   expect(data.length).toBe(17);
   const payloads = encodeIndexMap(Int32Array.from(indices), head, TABLES);
   expect(toHex(write(head, payloads))).toBe(toHex(data));
-  const pack = { name: "p", weightsId: 0x1234, stride: head.stride, tables: new Map([[1, TABLES]]) };
+  const pack = {
+    name: "p",
+    weightsId: 0x1234,
+    stride: head.stride,
+    tables: new Map([[1, TABLES]]),
+  };
   const received = receive(data, () => pack);
   expect(received.header).toEqual(head);
   expect([...received.indices]).toEqual(indices);
@@ -65,7 +67,9 @@ test("the table's cells and payloads", () => {
   const left = cellsOf(TABLE);
   const told = /left = ([\d ]+)\./.exec(TEXT)![1].split(" ").map(Number);
   expect([...left]).toEqual(told);
-  const rows = [...TEXT.matchAll(/^\| ([0-7](?: [0-7])*) \| (\(empty\)|[0-9a-f ]+?)(?: \(.*)? \|$/gm)];
+  const rows = [
+    ...TEXT.matchAll(/^\| ([0-7](?: [0-7])*) \| (\(empty\)|[0-9a-f ]+?)(?: \(.*)? \|$/gm),
+  ];
   expect(rows.length).toBe(4);
   for (const [, indices, payload] of rows) {
     const symbols = Int32Array.from(indices.split(" "), Number);
