@@ -26,7 +26,20 @@ ifneq ($(wildcard ../shared/weights),)
 export VQCODEC_WEIGHTS ?= $(abspath ../shared/weights)
 endif
 
-.PHONY: help env demo report test lint types fmt real eval speed golden-update docs clean
+# The page: built by Node.js 20.19 or newer with packages from npm's registry. Where one of them is
+# lacking, tests of the page are left out, and a line says so.
+VIEWER := docs/viewer
+NODE_PACKAGES := $(VIEWER)/node_modules/.package-lock.json
+NODE_FITS = const [major, minor] = process.versions.node.split(".").map(Number); \
+	process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)
+define VIEWER_LACKS
+	if ! { command -v node && command -v npm; } >/dev/null; then echo "Node.js and npm are not installed"; \
+	elif ! node -e '$(NODE_FITS)'; then echo "Node.js $$(node --version) is older than 20.19"; \
+	elif test ! -e $(NODE_PACKAGES) && ! npm view --fetch-retries=0 --fetch-timeout=10000 vite version \
+		>/dev/null 2>&1; then echo "npm's registry does not answer"; fi
+endef
+
+.PHONY: help env viewer viewer-test demo report test lint types fmt real eval speed golden-update docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
@@ -48,8 +61,27 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)  ## a photo at three tiers beside JPEG, WebP and AVIF: demo/china.png
 	$(BIN)/python -m eval demo --out demo
 
-test: $(STAMP)  ## the whole suite
+test: $(STAMP)  ## the whole suite, that of the page included where it can be built
 	$(BIN)/python -m pytest
+	@why="$$($(VIEWER_LACKS))"; if [ -n "$$why" ]; then echo "tests of the page are left out: $$why" >&2; \
+	else $(MAKE) --no-print-directory viewer-test; fi
+
+viewer: $(STAMP)  ## the page that opens and makes .vqc files: docs/viewer/dist
+	@why="$$($(VIEWER_LACKS))"; if [ -n "$$why" ]; then echo "the page cannot be built: $$why" >&2; exit 1; fi
+	$(BIN)/python -m vqcodec models export photo-3 --onnx $(VIEWER)/public/model -f
+	@$(MAKE) --no-print-directory $(NODE_PACKAGES)
+	npm --prefix $(VIEWER) run --silent build
+
+$(NODE_PACKAGES): $(VIEWER)/package-lock.json
+	npm --prefix $(VIEWER) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+viewer-test: viewer  ## build the page, check its types, test its parts, then itself in Chromium
+	npm --prefix $(VIEWER) run --silent check
+	npm --prefix $(VIEWER) run --silent test
+	@if [ -n "$${CHROMIUM:-}" ] || command -v chromium chromium-browser google-chrome >/dev/null; then \
+		PYTHON=$(abspath $(BIN)/python) npm --prefix $(VIEWER) run --silent page-test; \
+	else echo "tests of the page in a browser are left out: Chromium is not installed" >&2; fi
 
 real: $(STAMP)  ## only the tests that use a released model
 	$(BIN)/python -m pytest -m real
@@ -86,5 +118,6 @@ docs: $(STAMP)  ## write docs/CLI.md anew, and check that the documents say what
 	$(BIN)/python -m pytest tests/house
 
 clean:  ## remove what the targets made, the environment included
+	rm -rf $(addprefix $(VIEWER)/,node_modules dist public/model public/ort test-results)
 	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,6 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from vqcodec import viewing
+
 CORE = {"click", "constriction", "numpy", "pillow", "reedsolo", "safetensors"}
 BACKENDS = {"torch": {"torch"}, "onnx": {"onnx", "onnxruntime"}}  # extra: what it brings
 
@@ -99,3 +101,19 @@ def test_the_check_script_parses(root: Path) -> None:
 def test_the_version_is_written_once(root: Path, project: dict) -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in (root / "vqcodec").rglob("*.py"))
     assert f'"{project["version"]}"' not in text
+
+
+def test_the_wheel_takes_the_page_to_where_it_is_looked_for(root: Path) -> None:
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    hatch = tomllib.loads(text)["tool"]["hatch"]["build"]
+    sources = {root / to: root / of for of, to in hatch["targets"]["wheel"]["sources"].items()}
+    in_wheel, in_checkout = viewing.PLACES
+    assert sources[in_wheel] == in_checkout
+    assert hatch["artifacts"] == [f"/{in_checkout.relative_to(root).as_posix()}/**"]
+    wheel = pytest.importorskip("hatchling.builders.wheel", reason="pip install hatchling")
+    files = {
+        file.distribution_path for file in wheel.WheelBuilder(str(root)).recurse_included_files()
+    }
+    assert "vqcodec/viewing.py" in files
+    assert ("vqcodec/_viewer/index.html" in files) == (in_checkout / "index.html").is_file()
+    assert not [name for name in files if "node_modules" in name]

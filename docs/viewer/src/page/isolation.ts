@@ -6,6 +6,8 @@
 const RELOADED = "vqcodec-reloaded";
 const PATIENCE_MS = 6000;
 
+let isAsked = false;
+
 /** Get the service worker going; resolves when the page may go on, with or without it. */
 export async function isolate(): Promise<void> {
   if (crossOriginIsolated) remember(false);
@@ -26,6 +28,8 @@ export async function isolate(): Promise<void> {
 
 /** Have the service worker keep what was not needed yet, so that all of it works offline. */
 export function keepAll(): void {
+  if (isAsked) return;
+  isAsked = true;
   navigator.serviceWorker?.controller?.postMessage("keep all");
 }
 

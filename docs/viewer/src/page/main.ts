@@ -27,7 +27,7 @@ async function open(name: string, file: Blob): Promise<void> {
   status.clear();
   try {
     const head = new Uint8Array(await file.slice(0, 16).arrayBuffer());
-    if (isPhoto(file.type, head)) {
+    if (isPhoto(name, file.type, head)) {
       const photo = await readPhoto(file);
       if (mine.signal.aborted) return;
       await ready;
@@ -117,16 +117,17 @@ const ready = isolate()
 const path = asked.get("file");
 ready.then(
   async () => {
-    const opened = path === null ? Promise.resolve() : openAsked(path);
-    await fillGallery(client, status, (name, data, decoded) => {
-      wish.abort();
-      status.clear();
-      maker.leave();
-      stage.show(name, data, decoded, []);
-      stage.focus();
+    if (path !== null) await openAsked(path); // before the examples, which stand below it
+    fillGallery(client, status, {
+      painted: keepAll,
+      open: (name, data, decoded) => {
+        wish.abort();
+        status.clear();
+        maker.leave();
+        stage.show(name, data, decoded, []);
+        stage.focus();
+      },
     });
-    await opened;
-    keepAll();
   },
   (error: unknown) => fail("", error),
 );

@@ -14,7 +14,7 @@ import type { Status } from "./status";
 import { bytes, count } from "./words";
 
 const SIDES = [512, 768, 1024, 1536, 2048];
-const USUAL_SIDE = 1024; // a few seconds on a plain machine
+const USUAL_SIDE = 768; // a few seconds on a plain machine
 
 interface Current {
   readonly name: string;

@@ -18,8 +18,8 @@ export interface Photo {
 }
 
 /** Whether a file is a photo; everything else is taken for a .vqc file, whole or not. */
-export function isPhoto(type: string, head: Uint8Array): boolean {
-  if (MAGIC.every((byte, at) => head[at] === byte)) return false;
+export function isPhoto(name: string, type: string, head: Uint8Array): boolean {
+  if (/\.vqc$/i.test(name) || MAGIC.every((byte, at) => head[at] === byte)) return false;
   const text = String.fromCharCode(...head.subarray(0, 12));
   return (
     type.startsWith("image/") ||

@@ -8,6 +8,8 @@ import { context, newCanvas, paint } from "./dom";
 
 const SCALES = [1, 0.75, 0.5, 0.375, 0.25, 0.1875, 0.125, 0.09375, 0.0625, 0.046875, 0.03125];
 
+const LEAST_SIDE = 32; // below, nothing can be seen in it
+
 export interface Rival {
   /** The JPEG, scaled up to the photo's size. */
   readonly canvas: HTMLCanvasElement;
@@ -26,7 +28,8 @@ export async function bestJpeg(photo: Picture, maxBytes: number): Promise<Rival>
   let best: { rival: Rival; error: number } | null = null;
   let smallest: Rival | null = null;
   let nWorse = 0;
-  for (const scale of SCALES) {
+  const least = LEAST_SIDE / Math.max(photo.width, photo.height);
+  for (const scale of SCALES.filter((one) => one === 1 || one >= least)) {
     const small = scaled(original, Math.round(photo.width * scale), Math.round(photo.height * scale));
     const found = await largestQuality(small, maxBytes);
     const candidate = await toRival(found, small, photo);

@@ -36,7 +36,7 @@ export function factRows(facts: Facts, encodeSeconds?: number): [string, string]
   const { nPackets, nParity } = facts;
   const packets = nParity > 0 ? `${nPackets} and ${nParity} of parity` : `${nPackets}`;
   const rows: [string, string][] = [
-    ["Size", bytes(facts.sizeBytes)],
+    ["File", bytes(facts.sizeBytes)],
     ["Bits per pixel", facts.bpp.toFixed(4)],
     ["Picture", `${facts.width} × ${facts.height} px`],
     ["Tier", `${facts.tier} (${count(facts.codebookSize)} words)`],
@@ -64,8 +64,6 @@ export function cardWords(facts: Facts): string {
 }
 
 export function aboutWords(model: ModelFacts): string {
-  return (
-    `vqcodec ${__VERSION__}. Model ${model.name}, weights id ${model.weights_id}: ${model.summary} ` +
-    `Licence of the model: ${model.licence}.`
-  );
+  const { name, weights_id, licence, summary } = model;
+  return `vqcodec ${__VERSION__}. Model ${name} (weights id ${weights_id}, ${licence}): ${summary}.`;
 }

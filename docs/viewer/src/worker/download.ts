@@ -2,10 +2,13 @@
 
 import { ModelError } from "../format";
 
+const UNPACKED = 8; // WebAssembly shrinks to a quarter
+
 /**
- * Fetch a file of a known length.
+ * Fetch a file.
  *
- * @param onBytes called with the number of bytes of each piece
+ * @param bytes of it; a host that unpacks files by itself may send more of one that is packed
+ * @param onBytes called with the number of bytes of each piece, `bytes` at most in all
  */
 export async function download(
   url: URL,
@@ -13,25 +16,32 @@ export async function download(
   onBytes: (n: number) => void,
   cache: RequestCache = "default",
 ): Promise<Uint8Array<ArrayBuffer>> {
-  const name = url.pathname.split("/").pop();
-  const data = new Uint8Array(bytes);
-  let at = 0;
+  const name = url.pathname.split("/").pop()!;
+  const most = name.endsWith(".gz") ? UNPACKED * bytes : bytes;
+  const pieces: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
   try {
     const answer = await fetch(url, { cache });
     if (!answer.ok || answer.body === null) throw new Error(`status ${answer.status}`);
     const reader = answer.body.getReader();
     for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-      if (at + piece.value.length > bytes) throw new Error("too long");
-      data.set(piece.value, at);
-      at += piece.value.length;
-      onBytes(piece.value.length);
+      pieces.push(piece.value);
+      onBytes(Math.max(0, Math.min(piece.value.length, bytes - size)));
+      size += piece.value.length;
+      if (size > most) throw new Error("too long");
     }
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new ModelError(`${name} cannot be loaded (${why}). Check the network and load the page anew.`);
   }
-  if (at !== bytes) {
-    throw new ModelError(`${name} ends after ${at} of ${bytes} bytes. Load the page anew.`);
+  if (size < bytes) {
+    throw new ModelError(`${name} ends after ${size} of ${bytes} bytes. Load the page anew.`);
+  }
+  const data = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    data.set(piece, at);
+    at += piece.length;
   }
   return data;
 }

@@ -7,15 +7,16 @@ const bytes = (text: string): Uint8Array => Uint8Array.from(text, (letter) => le
 
 test.each(["\x89PNG\r\n", "\xff\xd8\xff\xe0", "GIF89a", "BM6", "RIFF\0\0\0\0WEBPVP8 ", "\0\0\0\x1cftypavif", "\0\0\0\x18ftypheic"])(
   "%j begins a photo",
-  (head) => expect(isPhoto("", bytes(head))).toBe(true),
+  (head) => expect(isPhoto("", "", bytes(head))).toBe(true),
 );
 
 test("everything else is a file, whole or not", () => {
-  expect(isPhoto("image/x-odd", bytes("odd"))).toBe(true);
-  expect(isPhoto("image/jpeg", bytes("\xd6VQC\x18"))).toBe(false); // a wrong name changes nothing
-  expect(isPhoto("", bytes("\x18\x20\xf1"))).toBe(false);
-  expect(isPhoto("text/plain", bytes("hello"))).toBe(false);
-  expect(isPhoto("", bytes(""))).toBe(false);
+  expect(isPhoto("a", "image/x-odd", bytes("odd"))).toBe(true);
+  expect(isPhoto("a.jpg", "image/jpeg", bytes("\xd6VQC\x18"))).toBe(false); // a wrong name changes nothing
+  expect(isPhoto("", "", bytes("\x18\x20\xf1"))).toBe(false);
+  expect(isPhoto("a.VQC", "", bytes("\x89PNG\r\n"))).toBe(false);
+  expect(isPhoto("a.txt", "text/plain", bytes("hello"))).toBe(false);
+  expect(isPhoto("", "", bytes(""))).toBe(false);
 });
 
 test("names keep all but their suffix", () => {
