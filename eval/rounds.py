@@ -62,12 +62,13 @@ class Subject:
     def command(self, task: Task) -> list[str]:
         """The command that does a task in a new process, image files included."""
         decoded = str(Path(task.coded).with_suffix(".png"))
-        if self.name != warm.OURS:
+        if self.name not in (warm.OURS, warm.ONNX):
             job = {**asdict(task), "decoded": decoded}
             return [sys.executable, "-m", "eval.warm", json.dumps(self.words), json.dumps(job)]
         tool = [
             sys.executable, "-m", "vqcodec", task.verb, "--force", "--quiet", "--device", "cpu",
             "--threads", str(self.words["threads"]),
+            "--backend", "onnx" if self.name == warm.ONNX else "torch",
             *(["--model", self.words["model"]] if self.words["model"] else []),
         ]  # fmt: skip
         if task.verb == "encode":

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from eval import codecs, map_coding, scaling
 from eval.codecs.base import Codec, CodecError, shown
 from eval.rounds import Cost, Subject, Worker, figures, ratios, run_measured, take_turns
-from eval.warm import OURS, TAMING, VERBS
+from eval.warm import ONNX, OURS, TAMING, VERBS
 
 SCHEMA = "vqcodec.eval.speed/2"
 ANCHORS = ("avif", "webp", "jpeg", "jp2k", "heic", "jxl")
@@ -38,6 +38,7 @@ def run(
     sizes: Sequence[float] = scaling.SIZES,
     anchors: Iterable[str] = ANCHORS,
     is_taming: bool = True,
+    is_onnx: bool = True,
     is_compared: bool = True,
     map_shapes: Sequence[map_coding.Shape] = (),
     report: Callable[[str], None] = lambda line: None,
@@ -53,6 +54,7 @@ def run(
         sizes: of the mosaics, in megapixels; none leaves the scaling out.
         anchors: names of `codecs.NAMES`.
         is_taming: whether to time taming's networks.
+        is_onnx: whether to time ours in onnxruntime.
         is_compared: whether to time ours beside others at all.
         map_shapes: height and width of the pictures on which coding the index map alone is timed.
         report: is told what comes next.
@@ -73,7 +75,7 @@ def run(
         if is_compared:
             picture = scaling.write_mosaic(photos[:1], *COMPARED, folder)
             report("settings of the anchors")
-            subjects, absent = _subjects(ours, anchors, picture, is_taming)
+            subjects, absent = _subjects(ours, anchors, picture, is_taming, is_onnx)
             found = compare(subjects, picture, repeats, report)
         if sizes:
             sized = scaling.measure(ours, photos, sizes, repeats, folder, report)
@@ -85,7 +87,7 @@ def run(
 
 
 def _subjects(
-    ours: Subject, anchors: Iterable[str], picture: Path, is_taming: bool
+    ours: Subject, anchors: Iterable[str], picture: Path, is_taming: bool, is_onnx: bool
 ) -> tuple[list[Subject], list[dict[str, str]]]:
     """What to compare, ours first, and what cannot run here.
 
@@ -97,6 +99,11 @@ def _subjects(
     task = ours.task("encode", picture, *COMPARED)
     run_measured(ours.command(task))
     budget = Path(task.coded).stat().st_size
+    if is_onnx and find_spec("onnxruntime") is None:
+        absent.append({"codec": ONNX, "remedy": "pip install 'vqcodec[onnx]'"})
+    elif is_onnx:
+        version = metadata.version("onnxruntime")
+        subjects.append(Subject({**ours.words, "name": ONNX}, f"ours in onnxruntime {version}"))
     if is_taming and find_spec("taming") is None:
         remedy = "pip install --no-deps taming-transformers==0.0.1"
         absent.append({"codec": TAMING, "remedy": remedy})

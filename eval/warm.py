@@ -12,6 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,7 @@ from PIL import Image
 from eval import images
 
 OURS, TAMING = "vqcodec", "taming"
+ONNX = "onnx"  # ours in onnxruntime
 VERBS = ("encode", "decode")
 
 # taming's f16 network at full size, the one that the paper's tiers were made of.
@@ -55,11 +57,17 @@ class Ours:
         tier: one that the pack has.
         model: a pack's name or folder; None takes the default.
         threads: for the networks.
+        backend: what runs these.
     """
 
-    def __init__(self, tier: int, model: str | None, threads: int) -> None:
+    def __init__(self, tier: int, model: str | None, threads: int, backend: str = "torch") -> None:
         self.tier = tier
-        self.shared: dict[str, Any] = {"model": model, "threads": threads, "device": "cpu"}
+        self.shared: dict[str, Any] = {
+            "model": model,
+            "threads": threads,
+            "device": "cpu",
+            "backend": backend,
+        }
 
     def encode(self, picture: Path, coded: Path) -> None:
         """See `Contender`."""
@@ -141,7 +149,11 @@ class Anchor:
 
 def make(words: Mapping[str, Any]) -> Contender:
     """Make what the words say: a "name", and what that takes beside it."""
-    kinds: dict[str, Callable[..., Contender]] = {OURS: Ours, TAMING: Taming}
+    kinds: dict[str, Callable[..., Contender]] = {
+        OURS: Ours,
+        ONNX: partial(Ours, backend="onnx"),
+        TAMING: Taming,
+    }
     given = {key: value for key, value in words.items() if key != "name"}
     if words["name"] in kinds:
         return kinds[words["name"]](**given)

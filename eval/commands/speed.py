@@ -54,6 +54,7 @@ def _sizes(context: click.Context, parameter: click.Parameter, value: str) -> li
 @click.option(
     "--taming/--no-taming", default=True, show_default=True, help="taming's full-size networks too."
 )
+@click.option("--onnx/--no-onnx", default=True, show_default=True, help="Ours in onnxruntime too.")
 @click.option(
     "--coding-large",
     is_flag=True,
@@ -74,6 +75,7 @@ def speed(
     sizes: list[float],
     anchors: list[str],
     taming: bool,
+    onnx: bool,
     coding_large: bool,
     only: str | None,
     model: str | None,
@@ -113,6 +115,7 @@ def speed(
             sizes=sizes,
             anchors=anchors,
             is_taming=taming,
+            is_onnx=onnx,
             is_compared="comparison" in parts,
             map_shapes=shapes if "coding" in parts else [],
             report=lambda line: click.echo(line, err=True),

@@ -113,7 +113,7 @@ def test_scaling_tells_every_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 @pytest.fixture(scope="module")
 def compared(tiny_pack: Path) -> dict[str, Any]:
-    """Ours and WebP, once each."""
+    """Ours, ours in onnxruntime and WebP, once each."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(speed, "COMPARED", (64, 96))
         return speed.run(
@@ -124,14 +124,15 @@ def compared(tiny_pack: Path) -> dict[str, Any]:
 
 def test_ours_and_others_are_compared(compared: dict[str, Any]) -> None:
     found = compared["comparison"]
-    assert set(found["codecs"]) == {"vqcodec", "webp"}
+    assert set(found["codecs"]) == {"vqcodec", "onnx", "webp"}
     assert compared["scaling"] is None
     assert compared["absent"] == []
-    ours, webp = found["codecs"].values()
+    ours, onnx, webp = found["codecs"].values()
+    assert onnx["coded_bytes"] == ours["coded_bytes"]
     # The smallest file that WebP can make is still larger than ours.
     assert webp["identity"].endswith("quality 0")
     assert 0 < ours["coded_bytes"] < webp["coded_bytes"]
-    assert set(found["ratios"]) == {"webp"}
+    assert set(found["ratios"]) == {"onnx", "webp"}
     ratio = found["ratios"]["webp"]["cold"]["decode"]["wall"]["ratio"]
     theirs, own = (codec["cold"]["decode"]["wall_s_per_megapixel"] for codec in (webp, ours))
     assert ratio == pytest.approx(theirs["median"] / own["median"], rel=0.01)
@@ -156,8 +157,8 @@ def test_what_is_not_there_is_told(
         [PHOTO], tier=1, model=str(tiny_pack), threads=1, repeats=1, sizes=(), anchors=("jxl",)
     )
     assert found["comparison"] == {"names": 1}
-    assert [entry["codec"] for entry in found["absent"]] == ["taming", "jxl"]
-    assert found["absent"][1]["remedy"] == "jxl: pip install it"
+    assert [entry["codec"] for entry in found["absent"]] == ["onnx", "taming", "jxl"]
+    assert found["absent"][2]["remedy"] == "jxl: pip install it"
 
 
 def test_the_table_shows_all(compared: dict[str, Any]) -> None:
