@@ -109,8 +109,9 @@ speed: $(STAMP)  ## seconds and memory
 
 golden-update: $(STAMP)  ## rewrite golden files and snapshots, and show what changed
 	$(BIN)/python -m tests.golden.make
+	$(BIN)/python -m tests.golden.make_damaged
 	UPDATE_SNAPSHOTS=1 $(BIN)/python -m pytest tests/cli/test_snapshots.py
-	git --no-pager diff -- tests/golden tests/cli/snapshots
+	git --no-pager diff -- tests/golden tests/cli/snapshots docs/viewer/tests/format
 
 docs: $(STAMP)  ## write docs/CLI.md anew, and check that the documents say what the code does
 	$(BIN)/python -m vqcodec.cli.reference > docs/CLI.md.new
