@@ -109,10 +109,14 @@ export class Network {
     this.products = new Float64Array(this.keys.nPairs);
     this.weights = new Int32Array(2 * this.keys.nPairs);
     const nOffsets = model.offsets.length;
-    // In fours, and room for those of one position at least.
-    this.wanted = new Int32Array((nOffsets + 3) & ~3);
+    this.wanted = new Int32Array((nOffsets + 3) & ~3); // in fours
+    // Room for all there are, or for what memory is spent on, or for those of one position at least.
     const nPairs = this.first.matrix.nPairs;
-    const nKept = Math.max(Math.floor(MOST_KEPT_BYTES / (8 * nPairs)), 2 * this.wanted.length);
+    const nWanted = this.wanted.length;
+    const nKept = Math.min(
+      nOffsets * (model.size + 2) + 1 + nWanted,
+      Math.max(Math.floor(MOST_KEPT_BYTES / (8 * nPairs)), 2 * nWanted + 1),
+    );
     this.kept = new Float64Array(nKept * nPairs);
   }
 
