@@ -44,7 +44,11 @@ function controlled(): Promise<void> {
 }
 
 function wasReloaded(): boolean {
-  return sessionStorage.getItem(RELOADED) !== null;
+  try {
+    return sessionStorage.getItem(RELOADED) !== null;
+  } catch {
+    return true;
+  }
 }
 
 /** Whether it could be remembered; what cannot must not be done. */

@@ -24,6 +24,7 @@ let wish = new AbortController();
 async function open(name: string, file: Blob): Promise<void> {
   wish.abort();
   const mine = (wish = new AbortController());
+  maker.stop();
   status.clear();
   try {
     const head = new Uint8Array(await file.slice(0, 16).arrayBuffer());
@@ -62,9 +63,10 @@ function fail(place: string, error: unknown): void {
 
 /** A file that the address names, of this page's own host alone. */
 async function openAsked(path: string): Promise<void> {
-  const url = new URL(path, document.baseURI);
-  const name = decodeURIComponent(decodeURIComponent(url.pathname.split("/").pop() ?? "")) || "file";
+  let name = "file";
   try {
+    const url = new URL(path, document.baseURI);
+    name = decodeURIComponent(url.pathname.split("/").pop()!) || name;
     if (url.origin !== location.origin) {
       throw new Failure("InputError", "lies on another host. Save it and open it here.");
     }

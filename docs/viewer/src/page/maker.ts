@@ -75,9 +75,14 @@ export class Maker {
     await this.#make(true);
   }
 
+  /** What is being made is no longer wanted. */
+  stop(): void {
+    this.#current?.wish.abort();
+  }
+
   /** Another file takes the stage. */
   leave(): void {
-    this.#current?.wish.abort();
+    this.stop();
     this.#current?.photo.bitmap.close();
     this.#current = this.#made = this.#rival = this.#pixels = null;
     this.#form.hidden = true;

@@ -39,8 +39,9 @@ export class Status {
   }
 
   fail(place: string, message: string): void {
+    this.#error.hidden = false; // first: only what is there is read out when it changes
     this.#error.textContent = place ? `${place}: ${message}` : message;
-    this.#error.hidden = false;
+    this.#error.scrollIntoView({ block: "nearest" });
   }
 
   clear(): void {

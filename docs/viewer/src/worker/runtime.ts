@@ -68,6 +68,7 @@ export async function startRuntime(
       ort.InferenceSession.create(model, {
         executionProviders: [backend],
         graphOptimizationLevel: "all",
+        logSeverityLevel: 3, // errors: of a GPU it warns that shapes are computed beside it
       }),
     tensor: (data, dims) =>
       data instanceof Float32Array

@@ -13,6 +13,7 @@ export { expect };
 const VIEWER = resolve(import.meta.dirname, "..", "..");
 export const ROOT = resolve(VIEWER, "..", "..");
 export const GOLDEN = join(ROOT, "tests", "golden");
+export const SAMPLE = join(VIEWER, "public", "gallery");
 export const SHOTS = join(VIEWER, "test-results");
 export const DIST = join(VIEWER, "dist");
 const PYTHON = process.env.PYTHON ?? join(ROOT, ".venv", "bin", "python");
