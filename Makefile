@@ -53,7 +53,7 @@ $(STAMP): pyproject.toml constraints.txt
 		echo "no environment could be made; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@extra=""; if [ -n "$(TORCH_INDEX)" ] && $(BIN)/python -c '$(ASK_INDEX)' "$(TORCH_INDEX)" 2>/dev/null; then \
 		extra="--extra-index-url $(TORCH_INDEX)"; fi; \
-	echo "installing into $(VENV): about 250 MB to load, 1.4 GB on disk" >&2; \
+	echo "installing into $(VENV): about 290 MB to load, 1.5 GB on disk" >&2; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check $$extra -c constraints.txt -e '.[dev,train,demo]'; \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt taming-transformers lpips DISTS-pytorch
 	@touch $@

@@ -18,8 +18,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from vqcodec.errors import PackError
-from vqcodec.onnx.graph import INT32, Graph, Value
-from vqcodec.packs.codes import MAX_DIM, MAX_WORDS, unpack_bits
+from vqcodec.onnx.graph import FLOAT, INT32, Graph, Value
+from vqcodec.packs.codes import MAX_DIM, MAX_WORDS
 from vqcodec.packs.networks import MAX_PARAMETERS
 
 Array = NDArray[Any]
@@ -131,13 +131,11 @@ class Stored:
         n_bytes = -(-shape[0] * per_row * bits // 8)
         if codes.dtype != np.uint8 or codes.shape != (n_bytes,):
             raise self._fault(key, f".codes is {codes.dtype} {codes.shape}; wanted {n_bytes} bytes")
-        numbers = unpack_bits(codes, bits, shape[0] * per_row)
         table = graph.floating(words)
         if restore is not None:  # (k, r) by (r, d)
             turned = graph.node("Transpose", graph.floating(restore), perm=[1, 0])
             table = graph.node("MatMul", table, turned)
-        small = numbers.astype(np.uint8 if size <= 256 else np.uint16)  # Gather wants int32
-        found = graph.node("Gather", table, graph.node("Cast", graph.constant(small), to=INT32))
+        found = graph.node("Gather", table, _unpacked(graph, codes, bits, shape[0] * per_row))
         rows = graph.node("Reshape", found, graph.integers(shape[0], per_row * dim))
         whole = graph.node(
             "Slice", rows, graph.integers(0), graph.integers(columns), graph.integers(1)
@@ -157,3 +155,21 @@ class Stored:
 
     def _fault(self, key: str, fact: str) -> PackError:
         return PackError(f"weights: {self._prefix}{key}{fact}.", field=self._prefix + key)
+
+
+def _unpacked(graph: Graph, packed: Array, bits: int, n: int) -> Value:
+    """Bytes to n codes (n,) int32, as `packs.codes.unpack_bits`, when a session is made."""
+    if bits == 8:
+        return str(graph.node("Cast", graph.constant(packed), to=INT32))
+    shifts = graph.constant(np.arange(7, -1, -1, dtype=np.uint8))
+    places = graph.node(
+        "BitShift", graph.constant(packed.reshape(-1, 1)), shifts, direction="RIGHT"
+    )
+    ones = graph.node("Mod", places, graph.constant(np.array(2, np.uint8)))  # (bytes, 8)
+    flat = graph.node("Reshape", graph.node("Cast", ones, to=FLOAT), graph.integers(-1))
+    used = graph.node("Slice", flat, graph.integers(0), graph.integers(n * bits))
+    rows = graph.node("Reshape", used, graph.integers(n, bits))
+    # Exact: a code has 16 bits at most, and float32 holds 24.
+    worth = graph.constant(2 ** np.arange(bits - 1, -1, -1, dtype=np.float32)[:, None])
+    codes = graph.node("Reshape", graph.node("MatMul", rows, worth), graph.integers(-1))
+    return str(graph.node("Cast", codes, to=INT32))
