@@ -13,8 +13,6 @@ import { download } from "./download";
 export type Report = (progress: Progress) => void;
 
 export class Model {
-  #pack: Pack | null = null;
-
   private constructor(
     readonly facts: ModelFacts,
     private readonly folder: URL,
@@ -57,15 +55,14 @@ export class Model {
     return data;
   }
 
-  /** Tables and facts that files are read with. */
+  /** Read the tables and facts that files are read with. */
   async pack(onBytes: (n: number) => void): Promise<Pack> {
-    this.#pack ??= {
+    return {
       name: this.facts.name,
       weightsId: parseInt(this.facts.weights_id, 16),
       stride: this.facts.stride,
       tables: readTables(await this.file("tables.safetensors", onBytes)),
     };
-    return this.#pack;
   }
 }
 

@@ -31,9 +31,14 @@ type Feeds = Readonly<Record<string, { data: Float32Array | Int32Array; dims: nu
 export type Latents = (frame: Window) => Float32Array;
 
 export class Nets {
-  #runtime: Runtime | null = null;
+  #runtime: Promise<Runtime> | null = null;
+  #pack: Promise<Pack> | null = null;
+  #files = new Map<NetName, Promise<Uint8Array>>();
   #sessions = new Map<NetName, InferenceSession>();
-  #pack: Pack | null = null;
+  #threads = 1;
+  // What is being loaded, for all jobs together; the one that runs hears of it.
+  #loading = { done: 0, total: 0 };
+  #report: Report = () => {};
 
   private constructor(
     readonly model: Model,
@@ -47,36 +52,55 @@ export class Nets {
   }
 
   get runsOn(): { backend: Backend; threads: number } {
-    return { backend: this.backend, threads: this.#runtime?.threads ?? 1 };
+    return { backend: this.backend, threads: this.#threads };
   }
 
   /** The tables; they are what a file is read with. */
-  async pack(report: Report): Promise<Pack> {
-    if (this.#pack === null) await this.prepare([], report);
+  pack(report: Report): Promise<Pack> {
+    this.load([], report);
     return this.#pack!;
   }
 
-  /** Load networks with the runtime, all at once, and make them ready to run. */
+  /** Begin to load the tables, networks and the runtime, all at once; nobody waits for them yet. */
+  load(names: readonly NetName[], report: Report): void {
+    this.#report = report;
+    const loading = this.#loading;
+    if (loading.done >= loading.total) loading.done = loading.total = 0;
+    const count = (n: number): void => {
+      loading.done += n;
+      this.#report({ stage: "loading", ...loading });
+    };
+    if (this.#pack === null) {
+      loading.total += this.model.bytesOf([TABLES]);
+      this.#pack = this.model.pack(count);
+      this.#pack.catch(() => (this.#pack = null)); // the next job tries again
+    }
+    const missing = names.filter((name) => this.model.has(name) && !this.#sessions.has(name));
+    if (missing.length > 0 && this.#runtime === null) {
+      loading.total += runtimeBytes(this.backend);
+      const starting = startRuntime(this.backend, this.base, count);
+      this.#runtime = starting;
+      starting.catch(() => (this.#runtime = null));
+    }
+    for (const name of missing.filter((name) => !this.#files.has(name))) {
+      loading.total += this.model.bytesOf([name]);
+      const file = this.model.file(name, count);
+      this.#files.set(name, file);
+      file.catch(() => this.#files.delete(name));
+    }
+  }
+
+  /** Load networks and make them ready to run. */
   async prepare(names: readonly NetName[], report: Report): Promise<void> {
-    const missing = names.filter((name) => !this.#sessions.has(name) && this.model.has(name));
-    const needsRuntime = missing.length > 0 && this.#runtime === null;
-    if (missing.length === 0 && this.#pack !== null) return;
-    const total =
-      this.model.bytesOf(this.#pack === null ? [...missing, TABLES] : missing) +
-      (needsRuntime ? runtimeBytes(this.backend) : 0);
-    let done = 0;
-    const count = (n: number): void => report({ stage: "loading", done: (done += n), total });
+    this.load(names, report);
     try {
-      const [, , ...files] = await Promise.all([
-        this.model.pack(this.#pack === null ? count : () => {}).then((pack) => (this.#pack = pack)),
-        needsRuntime
-          ? startRuntime(this.backend, this.base, count).then((one) => (this.#runtime = one))
-          : null,
-        ...missing.map((name) => this.model.file(name, count)),
-      ]);
-      for (const [at, name] of missing.entries()) {
-        report({ stage: "preparing", done: at, total: missing.length });
-        this.#sessions.set(name, await this.#runtime!.session(files[at]));
+      for (const name of names) {
+        if (this.#sessions.has(name) || !this.model.has(name)) continue;
+        const [runtime, file] = await Promise.all([this.#runtime!, this.#files.get(name)!]);
+        report({ stage: "preparing", done: 0, total: 1 });
+        this.#sessions.set(name, await runtime.session(file));
+        this.#threads = runtime.threads;
+        this.#files.delete(name);
       }
     } catch (error) {
       if (!this.#fallBack(error)) throw error;
@@ -190,7 +214,7 @@ export class Nets {
   }
 
   async #run(name: NetName, feeds: Feeds, output: string): Promise<Float32Array> {
-    const runtime = this.#runtime!;
+    const runtime = await this.#runtime!;
     const tensors = Object.entries(feeds).map(
       ([key, { data, dims }]) => [key, runtime.tensor(data, dims)] as const,
     );

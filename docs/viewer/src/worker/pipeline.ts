@@ -1,7 +1,7 @@
 /** The main path: bytes to a picture, and a picture to bytes, as `vqcodec/codec.py` goes it. */
 
-import { ModelNotFoundError, describeWeights, receive, smallestFile } from "../format";
-import type { Header, Pack } from "../format";
+import { LimitError, ModelNotFoundError, describeWeights, receive, smallestFile } from "../format";
+import type { Header, Pack, Received } from "../format";
 import { MAX_PIXELS } from "../protocol";
 import type { Ask, Decoded, Facts, Made, Picture } from "../protocol";
 import { nearest } from "./nearest";
@@ -14,10 +14,11 @@ const HEAD_BYTES = 16; // of a file of one packet: magic and the packet's head
 
 /** Decode a file, or what is left of it. */
 export async function decode(data: Uint8Array, nets: Nets, report: Report): Promise<Decoded> {
+  nets.load(["decoder.onnx"], report); // it comes in while the file is read
   const pack = await nets.pack(report);
   const begin = performance.now();
   report({ stage: "coding", done: 0, total: 1 });
-  const received = receive(data, (header) => insist(pack, header), { maxPixels: MAX_PIXELS });
+  const received = receiveHere(data, pack);
   const { header, indices, h, w, losses } = received;
   const { width, height, tier } = header;
   const tables = pack.tables.get(tier)!;
@@ -59,8 +60,8 @@ export async function encode(
   nets: Nets,
   report: Report,
 ): Promise<Made> {
-  const pack = await nets.pack(report);
   await nets.prepare(["encoder.onnx", "decoder.onnx"], report);
+  const pack = await nets.pack(report);
   const begin = performance.now();
   const make = (tier: number): Promise<Uint8Array<ArrayBuffer>> =>
     makeFile(picture, tier, pack, nets, report);
@@ -98,6 +99,17 @@ async function makeFile(
   report({ stage: "coding", done: 0, total: 1 });
   const header = { tier, nPackets: 1, weightsId, width, height, stride };
   return smallestFile(indices, header, tables).slice();
+}
+
+/** Receive, with this page's limit said as such. */
+function receiveHere(data: Uint8Array, pack: Pack): Received {
+  try {
+    return receive(data, (header) => insist(pack, header), { maxPixels: MAX_PIXELS });
+  } catch (error) {
+    if (!(error instanceof LimitError) || error.details.expected !== MAX_PIXELS) throw error;
+    const [fact] = error.message.split(";");
+    throw new LimitError(`${fact}, this page's limit; 'vqcodec decode' takes more`, error.details);
+  }
 }
 
 /** The one pack of this page, if the file was made with it. */

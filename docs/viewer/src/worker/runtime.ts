@@ -12,6 +12,9 @@ import { download, unpack } from "./download";
 
 const MAX_THREADS = 4;
 
+/** A network that does nothing: y = x. */
+const IDLE = "CAg6NwoQCgF4EgF5IghJZGVudGl0eRIBZ1oPCgF4EgoKCAgBEgQKAggBYg8KAXkSCgoICAESBAoCCAFCBAoAEBE=";
+
 /** The part of onnxruntime-web that is used; both of its builds have it. */
 export interface Runtime {
   readonly backend: Backend;
@@ -61,15 +64,19 @@ export async function startRuntime(
   ort.env.wasm.wasmPaths = { mjs: new URL(module, base).href };
   ort.env.wasm.numThreads = backend === "webgpu" ? 1 : threads;
   ort.env.logLevel = "error";
+  const session: Runtime["session"] = (model) =>
+    ort.InferenceSession.create(model, {
+      executionProviders: [backend],
+      graphOptimizationLevel: "all",
+      logSeverityLevel: 3, // errors: of a GPU it warns that shapes are computed beside it
+    });
+  // The first session compiles the WebAssembly and starts the threads: now, while networks come in.
+  const idle = await session(Uint8Array.from(atob(IDLE), (letter) => letter.charCodeAt(0)));
+  await idle.release();
   return {
     backend,
     threads: ort.env.wasm.numThreads,
-    session: (model) =>
-      ort.InferenceSession.create(model, {
-        executionProviders: [backend],
-        graphOptimizationLevel: "all",
-        logSeverityLevel: 3, // errors: of a GPU it warns that shapes are computed beside it
-      }),
+    session,
     tensor: (data, dims) =>
       data instanceof Float32Array
         ? new ort.Tensor("float32", data, dims)
