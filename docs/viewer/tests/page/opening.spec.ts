@@ -79,7 +79,7 @@ test("a file that announces four gigapixels is refused at once", async ({ opened
   const begin = Date.now();
   await drop(page, join(site.folder, "huge.vqc"));
   await expect(page.locator("#error")).toContainText("huge.vqc: 65535x65535 is more than 16,777,216 pixels, this page's limit");
-  expect(Date.now() - begin).toBeLessThan(3000);
+  expect(Date.now() - begin).toBeLessThan(10_000);
   await page.locator(".card").first().click();
   await shown(page, "temple.vqc");
 });
