@@ -22,10 +22,7 @@ RESULTS = {
     "CLIC": _FOLDER / f"clic-{PACK}.json",
 }
 # Results of an older pack on the same images: the figures show its curve dashed.
-BEFORE: dict[str, Path] = {
-    "Kodak": _FOLDER / "kodak-photo-2.json",
-    "CLIC": _FOLDER / "clic-photo-2.json",
-}
+BEFORE: dict[str, Path] = {"CLIC": _FOLDER / "clic-photo-2.json"}
 BITS = _FOLDER / f"bits-kodak-{PACK}.json"  # shown where it exists
 SOME_TIERS = (1, 4, 8)  # and the largest: of all tables but the first
 LOSS = _FOLDER / f"loss-kodak-{PACK}.json"  # shown where it exists
