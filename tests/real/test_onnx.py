@@ -26,8 +26,6 @@ def pack() -> store.Pack:
 
 @pytest.fixture(scope="module")
 def both(pack: store.Pack) -> tuple[Nets, OnnxNets]:
-    if pack.manifest.net_kind != "light":
-        pytest.skip(f"{pack.name} runs in torch only")
     return load_torch(pack, device="cpu"), load(pack, threads=1)
 
 

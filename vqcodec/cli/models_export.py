@@ -35,7 +35,8 @@ def export_pack(console: Console, pack: str, folder: Path, is_forced: bool) -> N
     PACK is a pack's name or folder. The same pack always gives the same bytes:
     encoder.onnx, decoder.onnx, restorer.onnx where the pack has one,
     tables.safetensors for reading and writing files, and model.json, which
-    says what they are. Packs of the kind "taming" run in torch only.
+    says what they are. Networks of the kind "taming" see pictures whole, of
+    at most so many positions as model.json says.
     """
     found = store.find(pack)
     from vqcodec.onnx.export import export

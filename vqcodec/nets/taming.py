@@ -16,20 +16,16 @@ import importlib
 import io
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqcodec.bitstream.layout import TIERS
-from vqcodec.errors import BackendError, PackError
+from vqcodec.errors import BackendError
 from vqcodec.nets.autoencoder import Autoencoder
 from vqcodec.nets.taming_layers import exchange, measured
-from vqcodec.packs.networks import Limit
-
-# What is seen at once, and how much of it lies around a tile's core: docs/TRAINING.md, "Tiles".
-WHOLE_PX, HALO_PX = 1024, 128
+from vqcodec.packs.networks import TamingPlan
 
 
 class TamingVqgan(Autoencoder):
@@ -49,49 +45,46 @@ class TamingVqgan(Autoencoder):
 
     Raises:
         BackendError: taming-transformers is not installed.
+        PackError: `ch` is no multiple of the norms' 32 groups.
     """
 
     kind = "taming"
     on_sphere = False
-    LIMITS: ClassVar[dict[str, Limit]] = {
-        "ch": Limit(32, 512),  # groups of 32 channels
-        "ch_mult": Limit(1, 16, range(1, 9)),
-        "num_res_blocks": Limit(1, 8),
-        "attn_resolutions": Limit(1, 1024, range(0, 9)),
-        "resolution": Limit(16, 4096),
-        "z_channels": Limit(1, 1024),
-        "embed_dim": Limit(1, 1024),
-        "n_tiers": Limit(0, len(TIERS)),
-        "gumbel_words": Limit(0, 1 << 16),
-    }
+    LIMITS = TamingPlan.LIMITS
 
     def __init__(
         self,
-        ch: int = 128,
-        ch_mult: Sequence[int] = (1, 1, 2, 2, 4),
-        num_res_blocks: int = 2,
-        attn_resolutions: Sequence[int] = (16,),
-        resolution: int = 256,
-        z_channels: int = 256,
-        embed_dim: int = 256,
-        n_tiers: int = 0,
-        gumbel_words: int = 0,
+        ch: int = TamingPlan.ch,
+        ch_mult: Sequence[int] = TamingPlan.ch_mult,
+        num_res_blocks: int = TamingPlan.num_res_blocks,
+        attn_resolutions: Sequence[int] = TamingPlan.attn_resolutions,
+        resolution: int = TamingPlan.resolution,
+        z_channels: int = TamingPlan.z_channels,
+        embed_dim: int = TamingPlan.embed_dim,
+        n_tiers: int = TamingPlan.n_tiers,
+        gumbel_words: int = TamingPlan.gumbel_words,
     ) -> None:
         super().__init__()
-        if ch % 32:
-            raise PackError(
-                f"manifest: net.config.ch is {ch}; taming's groups need a multiple of 32."
-            )
+        plan = TamingPlan(
+            ch,
+            tuple(ch_mult),
+            num_res_blocks,
+            tuple(attn_resolutions),
+            resolution,
+            z_channels,
+            embed_dim,
+            n_tiers,
+            gumbel_words,
+        )
         package = _package()
-        self.stride, self.latent_dim, self.n_tiers = 2 ** (len(ch_mult) - 1), embed_dim, n_tiers
-        halo, side = HALO_PX // self.stride, WHOLE_PX // self.stride
-        self.encoder_halo = self.decoder_halo = halo
-        self.core, self.whole = max(1, side - 2 * halo), side * side
+        self.stride, self.latent_dim, self.n_tiers = plan.stride, embed_dim, n_tiers
+        self.encoder_halo = self.decoder_halo = plan.halo
+        self.core, self.whole = max(1, plan.side - 2 * plan.halo), plan.side**2
         arguments: dict[str, Any] = {
             "ch": ch,
-            "ch_mult": tuple(ch_mult),
+            "ch_mult": plan.ch_mult,
             "num_res_blocks": num_res_blocks,
-            "attn_resolutions": tuple(attn_resolutions),
+            "attn_resolutions": plan.attn_resolutions,
             "resolution": resolution,
             "z_channels": z_channels,
             "in_channels": 3,

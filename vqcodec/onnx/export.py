@@ -2,7 +2,7 @@
 
 | file | what |
 |---|---|
-| `encoder.onnx`, `decoder.onnx` | the net's halves (`light`) |
+| `encoder.onnx`, `decoder.onnx` | the net's halves (`light`, `taming`) |
 | `restorer.onnx` | where the pack has one (`restorer`) |
 | `tables.safetensors` | codewords, frequencies and context model: the pack's tensors under the same keys, byte for byte |
 | `model.json` | what the pack is, how to cut tiles, size and sha256 of the other files |
@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 from safetensors.numpy import save
 
 from vqcodec.errors import OutputError, OutputExistsError
-from vqcodec.onnx import light
-from vqcodec.onnx.load import light_plan
+from vqcodec.onnx.kinds import network_of
 from vqcodec.onnx.restoring import model_of
 from vqcodec.onnx.stored import read_weights
 from vqcodec.packs.networks import RestorerPlan
@@ -37,6 +36,8 @@ RESTORER, TABLES = "restorer.onnx", "tables.safetensors"
 # Smaller than in nets/: Winograd's transformed maps take 2.25 times the memory, and a browser has
 # less of it. At 64x64 positions the decoder takes .7 GB.
 WHOLE, CORE = 64 * 64, 48
+# Of networks that see pictures whole or not at all; those have 128 channels at full size.
+WHOLE_ONLY_PX = 768 * 512
 
 
 def files_of(pack: Pack) -> dict[str, bytes]:
@@ -44,15 +45,17 @@ def files_of(pack: Pack) -> dict[str, bytes]:
 
     Raises:
         PackError: the pack is broken.
-        ModelMismatchError: a network that runs in torch only.
+        BackendError: more weights than an ONNX file holds.
     """
-    plan = light_plan(pack)
+    network = network_of(pack)
+    whole = WHOLE_ONLY_PX // network.stride**2 if network.is_whole_only else WHOLE
     pack.check()
     stored = read_weights(pack.weights_path)
+    network.check_keys(stored)
     tables = {key: array for key, array in stored.items() if key.startswith(("tier.", "context."))}
     files = {
-        ENCODER: light.encoder(plan, stored, with_winograd=True),
-        DECODER: light.decoder(plan, stored, with_winograd=True),
+        ENCODER: network.encoder(tensors=stored, with_winograd=True),
+        DECODER: network.decoder(tensors=stored, with_winograd=True),
         TABLES: save(tables),
     }
     manifest = pack.manifest
@@ -63,17 +66,19 @@ def files_of(pack: Pack) -> dict[str, bytes]:
         "licence": manifest.licence,
         "weights_id": f"{pack.weights_id:04x}",
         "weights_sha256": pack.digest,
-        "stride": plan.STRIDE,
-        "latent_dim": plan.latent_dim,
+        "stride": network.stride,
+        "latent_dim": network.latent_dim,
         "default_tier": manifest.default_tier,
         "tiers": [
             {"tier": entry.tier, "codebook_size": entry.codebook_size} for entry in manifest.tiers
         ],
-        "whole": WHOLE,
-        "core": CORE,
-        "encoder_halo": plan.encoder_halo,
-        "decoder_halo": plan.decoder_halo,
+        "whole": whole,
+        "core": whole if network.is_whole_only else CORE,
+        "encoder_halo": network.encoder_halo,
+        "decoder_halo": network.decoder_halo,
     }
+    if network.is_whole_only:
+        told["whole_only"] = True  # larger grids are refused, not cut
     if manifest.restorer is not None:
         told["restorer_halo"] = RestorerPlan.HALO
         files[RESTORER] = model_of(pack)
@@ -99,7 +104,7 @@ def export(pack: Pack, out: Path, *, is_forced: bool = False) -> dict[str, bytes
     Raises:
         OutputExistsError: one of the files is there, and they are not to be replaced.
         OutputError: the folder cannot be written.
-        PackError, ModelMismatchError: as of `files_of`.
+        PackError, BackendError: as of `files_of`.
     """
     there = [name for name in (MODEL, ENCODER, DECODER, RESTORER, TABLES) if (out / name).exists()]
     if there and not is_forced:

@@ -7,6 +7,7 @@ always gives the same bytes.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,8 +16,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from vqcodec.errors import BackendError
+
 OPSET: Final = 17  # the lowest with LayerNormalization
 IR_VERSION: Final = 8  # that belongs to it
+MAX_BYTES: Final = 2**31 - 2**24  # protobuf ends at 2**31; nodes need a part of that
 FLOAT, INT32, INT64 = TensorProto.FLOAT, TensorProto.INT32, TensorProto.INT64
 
 Value = str  # an edge of the graph, by its name
@@ -37,7 +41,8 @@ class Graph:
             for key, (shape, kind) in inputs.items()
         ]
         self._nodes: list[onnx.NodeProto] = []
-        self._constants: dict[bytes, Value] = {}
+        self._constants: dict[bytes, Value] = {}  # by digest: weights may be large
+        self._n_bytes = 0
         self._initializers: list[onnx.TensorProto] = []
 
     def node(self, kind: str, *inputs: Value, n_outputs: int = 1, **attributes: Any) -> Any:
@@ -47,10 +52,20 @@ class Graph:
         return names[0] if n_outputs == 1 else names
 
     def constant(self, array: NDArray[Any]) -> Value:
-        """Add an array; one that is there already is not added again."""
+        """Add an array; one that is there already is not added again.
+
+        Raises:
+            BackendError: a file cannot hold as many bytes.
+        """
+        if self._n_bytes + array.nbytes > MAX_BYTES:
+            raise BackendError(
+                f"the network's {self._name} has more than {MAX_BYTES:,} bytes of weights, which "
+                "ONNX cannot hold. Use --backend torch."
+            )
         tensor = numpy_helper.from_array(np.ascontiguousarray(array))
-        key = tensor.SerializeToString(deterministic=True)
+        key = hashlib.sha256(tensor.SerializeToString(deterministic=True)).digest()
         if key not in self._constants:
+            self._n_bytes += array.nbytes
             tensor.name = self._constants[key] = f"c{len(self._constants)}"
             self._initializers.append(tensor)
         return self._constants[key]

@@ -9,12 +9,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from vqcodec.errors import PackError
-from vqcodec.onnx import winograd
+from vqcodec.onnx.convolution import convolve
 from vqcodec.onnx.graph import FLOAT, INT32, Graph, Value
 from vqcodec.onnx.stored import Array, Stored
 from vqcodec.packs.networks import LightPlan
@@ -155,17 +155,12 @@ class _Net:
     def _convolved(
         self, x: Value, weight: Value, bias: Value, shape: tuple[int, ...], stride: int
     ) -> Value:
-        if self._with_winograd and winograd.fits(shape, stride):
-            return winograd.convolve(self.graph, x, weight, bias, shape)
-        kernel: Sequence[int] = shape[2:]
-        return str(
-            self.graph.node(
-                "Conv",
-                x,
-                weight,
-                bias,
-                kernel_shape=kernel,
-                strides=[stride, stride],
-                pads=[side // 2 for side in kernel] * 2,
-            )
+        return convolve(
+            self.graph,
+            x,
+            weight,
+            bias,
+            shape,
+            stride=stride,
+            with_winograd=self._with_winograd,
         )

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 
 from vqcodec import tiles
 from vqcodec.backends import INSTALL, check_indices, check_latents, map_size
-from vqcodec.errors import ModelMismatchError, PackError
-from vqcodec.onnx import light
+from vqcodec.errors import BackendError
+from vqcodec.onnx.kinds import Network, network_of
 from vqcodec.onnx.nearest import nearest
 from vqcodec.onnx.session import Session, check_device
 from vqcodec.onnx.stored import codewords, read_weights
-from vqcodec.packs.networks import LightPlan
 from vqcodec.tiles import Progress
 
 if TYPE_CHECKING:
@@ -32,23 +31,24 @@ Windows = tuple[slice, slice]
 class OnnxNets:
     """A pack's network and codebooks, ready to run; shapes and errors are those of `nets.Nets`.
 
+    A network that cannot be shown a picture in parts refuses large ones with `BackendError`.
+
     Args:
-        plan: the net's sizes.
+        network: sizes, and how pictures are cut.
         codebooks: codewords (K_T, D) float32 by tier.
         make_encoder: gives the encoder's session when it is first needed.
         make_decoder: the same for the decoder.
     """
 
-    whole, core = tiles.WHOLE, tiles.CORE
-
     def __init__(
         self,
-        plan: LightPlan,
+        network: Network,
         codebooks: Mapping[int, NDArray[np.float32]],
         make_encoder: Callable[[], Session],
         make_decoder: Callable[[], Session],
     ) -> None:
-        self.stride, self.plan = plan.STRIDE, plan
+        self.network, self.stride = network, network.stride
+        self.whole, self.core = network.whole, network.core
         self.codebooks = codebooks
         self._make_encoder, self._make_decoder = make_encoder, make_decoder
 
@@ -59,7 +59,7 @@ class OnnxNets:
         words = self.codewords(tier)
         h, w = map_size(pixels, self.stride)
         out = np.empty((h, w), np.int32)
-        for tile in self._tiles(h, w, self.plan.encoder_halo, progress):
+        for tile in self._tiles(h, w, self.network.encoder_halo, progress):
             inner = self._encode_tile(pixels, tile, tier)  # (th, tw, D)
             out[tile.core] = nearest(inner.reshape(-1, inner.shape[2]), words).reshape(
                 inner.shape[:2]
@@ -72,8 +72,8 @@ class OnnxNets:
         """Encode an image (H, W, 3) uint8 to latents (H / stride, W / stride, D) float32."""
         self.codewords(tier)
         h, w = map_size(pixels, self.stride)
-        out = np.empty((h, w, self.plan.latent_dim), np.float32)
-        for tile in self._tiles(h, w, self.plan.encoder_halo, progress):
+        out = np.empty((h, w, self.network.latent_dim), np.float32)
+        for tile in self._tiles(h, w, self.network.encoder_halo, progress):
             out[tile.core] = self._encode_tile(pixels, tile, tier)
         return out
 
@@ -97,7 +97,7 @@ class OnnxNets:
     ) -> NDArray[np.uint8]:
         """Decode latents (h, w, D) float32 to an image, as `to_pixels` decodes codewords."""
         self.codewords(tier)
-        check_latents(latents, self.plan.latent_dim)
+        check_latents(latents, self.network.latent_dim)
         size = (latents.shape[0], latents.shape[1])
         return self._painted(size, lambda frame: latents[frame], tier, progress)
 
@@ -111,7 +111,7 @@ class OnnxNets:
         """Decode tile by tile what `latents` gives for each frame, (th, tw, D)."""
         h, w = size
         out = np.empty((h * self.stride, w * self.stride, 3), np.uint8)
-        for tile in self._tiles(h, w, self.plan.decoder_halo, progress):
+        for tile in self._tiles(h, w, self.network.decoder_halo, progress):
             seen = np.ascontiguousarray(latents(tile.frame).transpose(2, 0, 1)[None])
             (image,) = self._decoder.run(latent=seen, tier=_as_input(tier))
             inner = tiles.scaled(tile.inner, self.stride)
@@ -131,6 +131,12 @@ class OnnxNets:
         return np.asarray(np.nan_to_num(inner), np.float32)
 
     def _tiles(self, h: int, w: int, halo: int, progress: Progress | None) -> Iterator[tiles.Tile]:
+        if self.network.is_whole_only and h * w > self.whole:
+            raise BackendError(
+                f"{w * self.stride} x {h * self.stride} pixels are more than the "
+                f"{self.whole * self.stride**2:,} that this model's network takes in onnxruntime: "
+                f"it looks at a picture whole. Run {INSTALL['torch']}, and take --backend torch."
+            )
         return tiles.each(tiles.cut(h, w, halo, core=self.core, whole=self.whole), progress)
 
     @cached_property
@@ -150,36 +156,6 @@ def to_uint8(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(levels, out=levels).astype(np.uint8).transpose(1, 2, 0)
 
 
-def light_plan(pack: Pack) -> LightPlan:
-    """Read a pack's light net's sizes.
-
-    Raises:
-        ModelMismatchError: its network is of another kind, which runs in torch only.
-        PackError: the manifest is wrong.
-    """
-    manifest = pack.manifest
-    if manifest.net_kind == "taming":
-        raise ModelMismatchError(
-            f"model pack '{pack.name}': a network of kind 'taming' runs in torch only. Run "
-            f"{INSTALL['torch']}, and take --backend torch."
-        )
-    if manifest.net_kind != "light":
-        raise PackError(
-            f"manifest: net.kind is {manifest.net_kind!r}; this version knows 'light' and "
-            "'taming'.",
-            found=manifest.net_kind,
-        )
-    plan = LightPlan.of(manifest.net_config)
-    if plan.STRIDE != manifest.stride:
-        raise PackError(
-            f"{pack.path}: the manifest says stride {manifest.stride}, the net has {plan.STRIDE}."
-        )
-    highest = manifest.tiers[-1].tier
-    if highest > plan.n_tiers:
-        raise PackError(f"{pack.path}: tier {highest}, and the net tells {plan.n_tiers} apart.")
-    return plan
-
-
 def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> OnnxNets:
     """Load a pack's network and codebooks.
 
@@ -191,22 +167,21 @@ def load(pack: Pack, *, device: str = "auto", threads: int | None = None) -> Onn
     Raises:
         PackError: weights are missing or do not fit the manifest; those of the encoder and of the
             decoder are looked at when they are first needed.
-        ModelMismatchError: a network that runs in torch only.
         BackendError: another device, or out of memory.
     """
     check_device(device)
-    plan = light_plan(pack)
+    network = network_of(pack)
     stored = read_weights(pack.weights_path)
-    light.check_keys(stored)
+    network.check_keys(stored)
     codebooks = {
-        entry.tier: codewords(stored, entry.tier, entry.codebook_size, plan.latent_dim)
+        entry.tier: codewords(stored, entry.tier, entry.codebook_size, network.latent_dim)
         for entry in pack.manifest.tiers
     }
     return OnnxNets(
-        plan,
+        network,
         codebooks,
-        lambda: Session(light.encoder(plan, stored, with_winograd=False), threads),
-        lambda: Session(light.decoder(plan, stored, with_winograd=False), threads),
+        lambda: Session(network.encoder(tensors=stored, with_winograd=False), threads),
+        lambda: Session(network.decoder(tensors=stored, with_winograd=False), threads),
     )
 
 

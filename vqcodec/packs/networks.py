@@ -134,6 +134,64 @@ class LightPlan:
 
 
 @dataclass(frozen=True)
+class TamingPlan:
+    """The sizes of taming's network; `nets.taming.TamingVqgan` says what each means."""
+
+    WHOLE_PX: ClassVar[int] = 1024  # side of what is seen at once: docs/TRAINING.md, "Tiles"
+    HALO_PX: ClassVar[int] = 128  # how much of a picture lies around a tile's core
+    GROUPS: ClassVar[int] = 32  # of channels that its norms know
+    LIMITS: ClassVar[dict[str, Limit]] = {
+        "ch": Limit(GROUPS, 512),
+        "ch_mult": Limit(1, 16, range(1, 9)),
+        "num_res_blocks": Limit(1, 8),
+        "attn_resolutions": Limit(1, 1024, range(0, 9)),
+        "resolution": Limit(16, 4096),
+        "z_channels": Limit(1, 1024),
+        "embed_dim": Limit(1, 1024),
+        "n_tiers": Limit(0, len(TIERS)),
+        "gumbel_words": Limit(0, 1 << 16),
+    }
+
+    ch: int = 128
+    ch_mult: tuple[int, ...] = (1, 1, 2, 2, 4)
+    num_res_blocks: int = 2
+    attn_resolutions: tuple[int, ...] = (16,)
+    resolution: int = 256
+    z_channels: int = 256
+    embed_dim: int = 256
+    n_tiers: int = 0
+    gumbel_words: int = 0
+
+    def __post_init__(self) -> None:
+        """PackError where channels cannot be normalised in groups."""
+        if self.ch % self.GROUPS:
+            raise PackError(
+                f"manifest: net.config.ch is {self.ch}; taming's groups need a multiple of "
+                f"{self.GROUPS}."
+            )
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> TamingPlan:
+        """Take a manifest's `[net.config]`; PackError where it is not allowed."""
+        return cls(**checked(config, cls.LIMITS))
+
+    @property
+    def stride(self) -> int:
+        """Pixels per latent position; a level halves what it is given, except the last."""
+        return 1 << (len(self.ch_mult) - 1)
+
+    @property
+    def halo(self) -> int:
+        """Latent positions around a tile that are seen."""
+        return self.HALO_PX // self.stride
+
+    @property
+    def side(self) -> int:
+        """Latent positions along the side of what is seen at once."""
+        return self.WHOLE_PX // self.stride
+
+
+@dataclass(frozen=True)
 class RestorerPlan:
     """A restorer's sizes.
 

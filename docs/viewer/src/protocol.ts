@@ -31,6 +31,8 @@ export interface ModelFacts {
   readonly default_tier: number;
   readonly tiers: readonly { readonly tier: number; readonly codebook_size: number }[];
   readonly whole: number;
+  /** The networks look at statistics of the whole picture: larger grids cannot be cut. */
+  readonly whole_only?: boolean;
   readonly core: number;
   readonly encoder_halo: number;
   readonly decoder_halo: number;

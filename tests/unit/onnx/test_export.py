@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from click.testing import CliRunner
 from safetensors.numpy import load, load_file
 
 from vqcodec.cli.main import cli
-from vqcodec.errors import ModelMismatchError, OutputError, OutputExistsError
+from vqcodec.errors import OutputError, OutputExistsError
 from vqcodec.nets.load import Nets
 from vqcodec.onnx.export import export, files_of
 from vqcodec.onnx.session import Session
@@ -45,6 +44,7 @@ def test_the_same_pack_gives_the_same_bytes(tiny_restorer_pack: Path, tmp_path: 
     assert told["weights_id"] == f"{pack.weights_id:04x}"
     assert told["tiers"][2] == {"tier": 3, "codebook_size": 32}
     assert (told["stride"], told["latent_dim"], told["restorer_halo"]) == (16, 4, 16)
+    assert "whole_only" not in told
 
 
 def test_tables_are_the_packs_byte_for_byte(tiny_context_pack: Path) -> None:
@@ -110,15 +110,6 @@ def test_what_fails_leaves_nothing(
     with pytest.raises(OutputError, match="No space left"):
         export(store.load(tiny_pack), tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-def test_taming_is_refused(tiny_pack: Path, tmp_path: Path) -> None:
-    shutil.copytree(tiny_pack, tmp_path / "pack")
-    manifest = tmp_path / "pack" / "manifest.toml"
-    text = manifest.read_text(encoding="utf-8").replace('"light"', '"taming"')
-    manifest.write_text(text, encoding="utf-8")
-    with pytest.raises(ModelMismatchError, match="runs in torch only"):
-        export(store.load(tmp_path / "pack"), tmp_path / "out")
 
 
 def test_the_command_says_what_it_wrote(tiny_pack: Path, tmp_path: Path) -> None:

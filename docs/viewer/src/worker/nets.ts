@@ -13,7 +13,7 @@ import { fromPlanes, toPlanes } from "./frame";
 import type { Model, Report } from "./model";
 import { hasGpu, runtimeBytes, startRuntime } from "./runtime";
 import type { Runtime } from "./runtime";
-import { cut } from "./tiles";
+import { cut, tilesFor } from "./tiles";
 import type { Window } from "./tiles";
 
 export type NetName = "encoder.onnx" | "decoder.onnx" | "restorer.onnx";
@@ -119,11 +119,11 @@ export class Nets {
     report: Report,
     take: (core: Window, latents: Float32Array) => void,
   ): Promise<void> {
-    await this.prepare(["encoder.onnx"], report);
-    const { stride, encoder_halo, core, whole, latent_dim } = this.model.facts;
+    const { stride, encoder_halo, latent_dim } = this.model.facts;
     const h = Math.ceil(picture.height / stride);
     const w = Math.ceil(picture.width / stride);
-    const tiles = cut(h, w, encoder_halo, core, whole);
+    const tiles = tilesFor(this.model.facts, h, w, encoder_halo);
+    await this.prepare(["encoder.onnx"], report);
     for (const [at, tile] of tiles.entries()) {
       report({ stage: "encoding", done: at, total: tiles.length });
       const { frame } = tile;
@@ -144,10 +144,10 @@ export class Nets {
     size: { width: number; height: number },
     report: Report,
   ): Promise<Picture> {
+    const { stride, decoder_halo, latent_dim } = this.model.facts;
+    const tiles = tilesFor(this.model.facts, h, w, decoder_halo);
     await this.prepare(["decoder.onnx"], report);
-    const { stride, decoder_halo, core, whole, latent_dim } = this.model.facts;
     const picture = { ...size, rgba: new Uint8ClampedArray(4 * size.width * size.height) };
-    const tiles = cut(h, w, decoder_halo, core, whole);
     for (const [at, tile] of tiles.entries()) {
       report({ stage: "painting", done: at, total: tiles.length });
       const { frame } = tile;

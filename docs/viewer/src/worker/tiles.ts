@@ -5,6 +5,9 @@
  * positions around it, and only the core is kept. At the picture's edge a tile ends where it ends.
  */
 
+import { LimitError } from "../format";
+import type { ModelFacts } from "../protocol";
+
 /** Rows and columns from `top`, `left` up to, without, `bottom`, `right`. */
 export interface Window {
   readonly top: number;
@@ -42,6 +45,19 @@ export function cut(h: number, w: number, halo: number, core: number, whole: num
       return { core: { top, bottom, left, right }, frame, inner };
     }),
   );
+}
+
+/** Tiles for a model's network; LimitError where it must see whole what is too large for it. */
+export function tilesFor(facts: ModelFacts, h: number, w: number, halo: number): Tile[] {
+  const { core, name, stride, whole, whole_only: wholeOnly } = facts;
+  if (wholeOnly && h * w > whole) {
+    throw new LimitError(
+      `${w * stride} x ${h * stride} pixels; ${name} sees a picture whole, here of at most ` +
+        `${whole * stride * stride} pixels. Use 'vqcodec encode' and 'vqcodec decode'`,
+      { expected: whole, found: h * w },
+    );
+  }
+  return cut(h, w, halo, core, whole);
 }
 
 /** The fewest spans of at most `core`, as equal as can be. */

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 
-import { cut } from "../../src/worker/tiles";
+import type { ModelFacts } from "../../src/protocol";
+import { cut, tilesFor } from "../../src/worker/tiles";
 import type { Window } from "../../src/worker/tiles";
 
 /** Deterministic numbers from 0 to `below`. */
@@ -43,4 +44,14 @@ test("cores cover every position once, with their halo where there is room", () 
 test("small grids are not cut", () => {
   expect(cut(32, 48, 16, 64, 96 * 96)).toHaveLength(1);
   expect(cut(96, 128, 16, 64, 96 * 96)).toHaveLength(4);
+});
+
+test("a network that sees pictures whole is never shown a part of one", () => {
+  const facts = { name: "vqgan", stride: 16, core: 24, whole: 1536 } as ModelFacts;
+  expect(tilesFor(facts, 33, 48, 2).length).toBe(4);
+  const wholeOnly = { ...facts, whole_only: true };
+  expect(tilesFor(wholeOnly, 32, 48, 0).length).toBe(1);
+  expect(() => tilesFor(wholeOnly, 33, 48, 0)).toThrow(
+    "768 x 528 pixels; vqgan sees a picture whole, here of at most 393216 pixels",
+  );
 });
