@@ -41,6 +41,33 @@ export function encodeInContext(
   return encoders.map((encoder) => encoder.finish());
 }
 
+/**
+ * Choose the index map of a file of one packet, position after position in the order of coding.
+ *
+ * @param choose gets a flat position and what each index's cell would have of 2^24 units, given
+ *   all choices before; gives the index
+ */
+export function chooseInContext(
+  header: Header,
+  context: ContextModel,
+  packets: Uint8Array,
+  choose: (position: number, sizes: Float64Array) => number,
+): Int32Array {
+  const walk = walkOver(header, context, packets);
+  const { network } = context;
+  const neighbours = new Int32Array(context.offsets.length);
+  const sizes = new Float64Array(context.size);
+  const indices = new Int32Array(packets.length);
+  for (const position of walk.positions) {
+    walk.look(position, neighbours);
+    network.predict(neighbours);
+    network.sizes(sizes);
+    indices[position] = choose(position, sizes);
+    walk.put(position, indices[position]);
+  }
+  return indices;
+}
+
 /** The index map of payloads, -1 where a packet is lost; `giveUp` hears of those that are bad. */
 export function decodeInContext(
   payloads: readonly (Uint8Array | undefined)[],

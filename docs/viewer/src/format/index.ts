@@ -27,7 +27,7 @@ export type { Container } from "./container";
 export { protect } from "./fec";
 export { readTables } from "./tables";
 export type { Pack, Tables, TierTables } from "./tables";
-export { decodeIndexMap, encodeIndexMap } from "./payload";
+export { chooseIndexMap, decodeIndexMap, encodeIndexMap } from "./payload";
 export { receive } from "./reception";
 export { Losses } from "./losses";
 export type { Received, ReceiveOptions } from "./reception";

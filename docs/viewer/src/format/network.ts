@@ -233,6 +233,14 @@ export class Network {
     return -1;
   }
 
+  /** What every index's cell has of the units, (K,), of the position that was predicted. */
+  sizes(into: Float64Array): void {
+    const { weights, ratio } = this;
+    for (let i = 0; i < into.length; i++) {
+      into[i] = 1 + Math.floor(weights[i] * ratio);
+    }
+  }
+
   /** Look up the cell of an index of the position that was predicted. */
   look(index: number): void {
     const { weights, ratio } = this;

@@ -4,7 +4,7 @@
  * FORMAT.md sections 5 to 7A.
  */
 
-import { decodeInContext, encodeInContext } from "./contextual";
+import { chooseInContext, decodeInContext, encodeInContext } from "./contextual";
 import { FormatError } from "./errors";
 import { decodeFixed, encodeFixed } from "./fixedlength";
 import { cellsOf, idealBits } from "./frequencies";
@@ -62,6 +62,29 @@ export function encodeIndexMap(
     const mine = positions.map((position) => indices[position]);
     return left ? encodeTable(mine, left) : encodeFixed(mine, size);
   });
+}
+
+/**
+ * Choose an index map by what its indices cost in coding mode "context".
+ *
+ * @param header of the file to be written: one packet, coding "context"
+ * @param tables of the header's tier
+ * @param choose gets a flat position and what each index's cell would have of 2^24 units, given
+ *   all choices before; gives the index
+ * @returns (h, w) as chosen
+ * @throws RangeError header and tables do not belong together, or there are several packets
+ */
+export function chooseIndexMap(
+  header: Header,
+  tables: TierTables,
+  choose: (position: number, sizes: Float64Array) => number,
+): Int32Array {
+  checkHeader(header);
+  checkTables(header, tables);
+  if (header.nPackets !== 1 || header.coding !== "context") {
+    throw new RangeError("choosing needs one packet and coding 'context'");
+  }
+  return chooseInContext(header, tables.context!, packetMap(header), choose);
 }
 
 /**

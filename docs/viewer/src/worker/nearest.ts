@@ -3,7 +3,7 @@
 /**
  * For every latent vector the codeword at the least squared distance; of equals, the lowest index.
  *
- * @param latents (D, n) by planes
+ * @param latents (n, D) by rows, finite
  * @param codewords (K, D) by rows
  * @returns (n,) in [0, K)
  */
@@ -11,13 +11,9 @@ export function nearest(latents: Float32Array, codewords: Float32Array, dim: num
   const n = latents.length / dim;
   const size = codewords.length / dim;
   const found = new Int32Array(n);
-  const vector = new Float64Array(dim);
   let last = 0;
   for (let at = 0; at < n; at++) {
-    for (let d = 0; d < dim; d++) {
-      const value = latents[d * n + at];
-      vector[d] = Number.isFinite(value) ? value : 0;
-    }
+    const vector = latents.subarray(at * dim, (at + 1) * dim);
     // The neighbour's word first: the nearer the first guess, the sooner the others are dropped.
     let best = last;
     let least = distance(vector, codewords, last * dim, Infinity);
@@ -34,7 +30,7 @@ export function nearest(latents: Float32Array, codewords: Float32Array, dim: num
 }
 
 /** Squared distance, or anything above `limit` as soon as that is passed. */
-function distance(vector: Float64Array, words: Float32Array, start: number, limit: number): number {
+function distance(vector: Float32Array, words: Float32Array, start: number, limit: number): number {
   let sum = 0;
   for (let d = 0; d < vector.length; d += 4) {
     for (let part = d; part < d + 4 && part < vector.length; part++) {

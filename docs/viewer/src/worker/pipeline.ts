@@ -1,13 +1,23 @@
 /** The main path: bytes to a picture, and a picture to bytes, as `vqcodec/codec.py` goes it. */
 
-import { LimitError, ModelNotFoundError, describeWeights, receive, smallestFile } from "../format";
+import {
+  LimitError,
+  ModelNotFoundError,
+  describeWeights,
+  encodeIndexMap,
+  receive,
+  smallestFile,
+  write,
+} from "../format";
 import type { Header, Pack, Received } from "../format";
 import { MAX_PIXELS } from "../protocol";
 import type { Ask, Decoded, Facts, Made, Picture } from "../protocol";
+import { place } from "./latents";
 import { nearest } from "./nearest";
 import type { Report } from "./model";
 import type { Nets } from "./nets";
 import { largestWithin } from "./ratecontrol";
+import { cheapest } from "./rdo";
 import { fromWords, restore } from "./restoring";
 
 const HEAD_BYTES = 16; // of a file of one packet: magic and the packet's head
@@ -67,7 +77,7 @@ export async function encode(
     makeFile(picture, tier, pack, nets, report);
   const { stride } = pack;
   const nIndices = Math.ceil(picture.height / stride) * Math.ceil(picture.width / stride);
-  const atMost = (tier: number): number => HEAD_BYTES + Math.ceil((nIndices * (tier + 2)) / 8);
+  const atMost = (tier: number): number => fixedBytes(nIndices, tier);
   const tiers = nets.model.facts.tiers.map(({ tier }) => tier);
   const file =
     "tier" in ask
@@ -88,17 +98,27 @@ async function makeFile(
   const { stride, weightsId } = pack;
   const tables = pack.tables.get(tier)!;
   const w = Math.ceil(width / stride);
-  const indices = new Int32Array(w * Math.ceil(height / stride));
+  const nIndices = w * Math.ceil(height / stride);
+  const dim = tables.codewordSize;
+  const map = new Float32Array(nIndices * dim);
   await nets.encode(picture, tier, report, (core, latents) => {
-    const found = nearest(latents, tables.codewords, tables.codewordSize);
-    const columns = core.right - core.left;
-    for (let y = core.top, from = 0; y < core.bottom; y++, from += columns) {
-      indices.set(found.subarray(from, from + columns), y * w + core.left);
-    }
+    place(map, w, core, latents);
   });
   report({ stage: "coding", done: 0, total: 1 });
   const header = { tier, nPackets: 1, weightsId, width, height, stride };
-  return smallestFile(indices, header, tables).slice();
+  if (tables.context !== undefined) {
+    const head: Header = { ...header, coding: "context" };
+    const file = write(head, encodeIndexMap(cheapest(map, head, tables), head, tables));
+    // Where fixed coding is smaller, as of some very small maps, nothing is gained by words that
+    // are not the nearest.
+    if (file.length < fixedBytes(nIndices, tier)) return file.slice();
+  }
+  return smallestFile(nearest(map, tables.codewords, dim), header, tables).slice();
+}
+
+/** Size of a file of one packet in fixed coding. */
+function fixedBytes(nIndices: number, tier: number): number {
+  return HEAD_BYTES + Math.ceil((nIndices * (tier + 2)) / 8);
 }
 
 /** Receive, with this page's limit said as such. */

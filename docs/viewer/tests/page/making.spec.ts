@@ -53,7 +53,7 @@ test("the encoder takes the words that Python's takes", async ({ opened: page, s
     "import sys, numpy as np; import vqcodec; from PIL import Image\n" +
       "from vqcodec import codec\n" +
       "pixels = np.asarray(Image.open(sys.argv[1]).convert('RGB'))\n" +
-      "own = codec.decode_with_losses(vqcodec.encode(pixels, tier=8, rdo=0))\n" +
+      "own = codec.decode_with_losses(vqcodec.encode(pixels, tier=8))\n" +
       "theirs = codec.decode_with_losses(open(sys.argv[2], 'rb').read())\n" +
       "print((own.indices == theirs.indices).mean())",
     photo,
