@@ -23,8 +23,8 @@ def normalise(graph: Graph, x: Value, weight: Value, bias: Value, channels: int)
         bias: (C,).
         channels: C.
     """
-    # Sums of sums of rows: one over millions of values, as InstanceNormalization has it, rounds a
-    # hundred times as coarsely (4 million values: 5e-4 of the result, and here 4e-6).
+    # Sums of sums of rows: one over millions of values, as InstanceNormalization has it, rounds
+    # far more coarsely.
     groups, each = TamingPlan.GROUPS, channels // TamingPlan.GROUPS
     rows = graph.node("Reshape", x, _joined(graph, (1, groups, -1), graph.sizes(x, 3, 4)))
     mean = _mean(graph, rows, "ReduceMean")  # (1, 32, 1, 1)

@@ -2,7 +2,7 @@
 
 The map is cut into 6x6 patches that overlap by two; each patch, transformed, needs 36
 multiplications per pair of channels where sixteen outputs took 144. onnxruntime has no Winograd of
-its own, and in a browser no fused multiply-add either, so that this halves the decoder's time
+its own, and in a browser no fused multiply-add either, so that this is what makes a decoder fast
 there. The kernels' transform has constant inputs: the file holds int8, the session 36 floats.
 
 Source: Lavin and Gray, arXiv 1509.09308; points 0, 1, -1, 2, -2 and infinity.
